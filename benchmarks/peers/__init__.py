@@ -1,0 +1,1 @@
+"""What a team would write by hand instead: FastAPI, Celery and Redis on one machine, without accounts."""

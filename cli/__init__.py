@@ -1,0 +1,1 @@
+"""`pagemesh`: the whole mesh on one machine, and a client for it."""

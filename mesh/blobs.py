@@ -1,0 +1,174 @@
+"""Blobs by key in a directory, S3, GCS or Azure, whichever the URL names.
+
+A blob is durable when `put` or a writer's end returns: on a directory it is synced, file and folder, since a rename
+alone may be lost with the machine.
+"""
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import urlparse
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
+
+from mesh.errors import NotFound, Unavailable
+
+PART_BYTES = 8 << 20
+_COPIES_KEPT = 16
+
+
+class BlobWriter:
+    """Collects a blob piece by piece; large ones go out in parts."""
+
+    def __init__(self, store: ObjectStore, key: str) -> None:
+        self._store = store
+        self._key = key
+        self._buffer = bytearray()
+        self._upload: obstore.AsyncWritableFile | None = None
+
+    async def write(self, piece: bytes) -> None:
+        """Adds a piece. Raises Unavailable."""
+        self._buffer += piece
+        if len(self._buffer) >= PART_BYTES:
+            if self._upload is None:
+                self._upload = obstore.open_writer_async(self._store, self._key, buffer_size=PART_BYTES)
+            await self._upload.write(bytes(self._buffer))
+            self._buffer.clear()
+
+    async def finish(self) -> None:
+        """Makes the blob appear whole."""
+        if self._upload is None:
+            await obstore.put_async(self._store, self._key, bytes(self._buffer))
+        else:
+            await self._upload.write(bytes(self._buffer))
+            await self._upload.close()
+        self._buffer.clear()
+
+
+class Blobs:
+    """One blob store."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._root = Path(urlparse(url).path) if url.startswith("file://") else None
+        self._store = _open(url, self._root)
+        self._copies: OrderedDict[str, Path] = OrderedDict()
+
+    def uri(self, key: str) -> str:
+        """Where the blob is, for people and their tools."""
+        return f"{self._url.rstrip('/')}/{key}"
+
+    async def put(self, key: str, content: bytes) -> None:
+        """Stores a blob. Raises Unavailable."""
+        async with self.writer(key) as writer:
+            await writer.write(content)
+
+    @asynccontextmanager
+    async def writer(self, key: str) -> AsyncIterator[BlobWriter]:
+        """A writer whose blob appears, durably, when the block ends well, and not at all otherwise."""
+        writer = BlobWriter(self._store, key)
+        with _translated(key):
+            yield writer
+            await writer.finish()
+        if self._root is not None:
+            await asyncio.to_thread(_sync, self._root / key)
+
+    async def get(self, key: str) -> bytes:
+        """A whole blob. Raises NotFound, Unavailable."""
+        with _translated(key):
+            return bytes(await (await obstore.get_async(self._store, key)).bytes_async())
+
+    async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """Bytes `start` to `end` (exclusive), in pieces of at most 1 MiB. Raises NotFound, Unavailable."""
+        with _translated(key):
+            size = (await obstore.head_async(self._store, key))["size"]
+            stop = size if end is None else min(end, size)
+            for offset in range(start, stop, 1 << 20):
+                upto = min(offset + (1 << 20), stop)
+                yield bytes(await obstore.get_range_async(self._store, key, start=offset, end=upto))
+
+    async def delete(self, key: str) -> None:
+        """Removes a blob; one that is not there is no error. Raises Unavailable."""
+        try:
+            with _translated(key):
+                await obstore.delete_async(self._store, key)
+        except NotFound:
+            return
+
+    async def local_path(self, key: str) -> Path:
+        """A file with the blob's content, for readers that need one: the blob itself on a directory, else a copy.
+
+        The last few copies are kept, since the pages of one document are read by many tasks. Raises NotFound,
+        Unavailable.
+        """
+        if self._root is not None:
+            path = self._root / key
+            if not await asyncio.to_thread(path.is_file):
+                raise NotFound("The original is no longer stored.", "BLOB_MISSING")
+            return path
+        if key not in self._copies:
+            self._copies[key] = await self._copy(key)
+            self._forget_old_copies()
+        self._copies.move_to_end(key)
+        return self._copies[key]
+
+    async def check(self) -> None:
+        """Raises Unavailable while the store is away."""
+        try:
+            await self.get("readiness-probe")
+        except NotFound:
+            return
+
+    async def _copy(self, key: str) -> Path:
+        name = hashlib.sha256(key.encode()).hexdigest()
+        handle, path = tempfile.mkstemp(prefix=f"pagemesh-{name[:16]}-")
+        with os.fdopen(handle, "wb") as file:
+            async for piece in self.stream(key):
+                await asyncio.to_thread(file.write, piece)
+        return Path(path)
+
+    def _forget_old_copies(self) -> None:
+        while len(self._copies) > _COPIES_KEPT:
+            _, path = self._copies.popitem(last=False)
+            path.unlink(missing_ok=True)  # a reader that has it open keeps it
+
+
+def _open(url: str, root: Path | None) -> ObjectStore:
+    if root is not None:
+        root.mkdir(parents=True, exist_ok=True)
+        return LocalStore(prefix=root, automatic_cleanup=True)
+    if url.startswith("memory://"):
+        return MemoryStore()
+    return from_url(url)
+
+
+class _translated:  # noqa: N801  # used as a keyword-like block
+    """Turns the store's errors into ours."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, FileNotFoundError):
+            raise NotFound("The original is no longer stored.", "BLOB_MISSING") from error
+        if isinstance(error, BaseError | OSError):
+            raise Unavailable("The blob store is away.", dependency="storage") from error
+
+
+def _sync(path: Path) -> None:
+    for target in (path, path.parent):
+        handle = os.open(target, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

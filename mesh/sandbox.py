@@ -1,0 +1,174 @@
+"""Child processes in which hostile input is opened: long-lived, limited, and replaced when they die.
+
+A handler is a function `bytes → iterator of bytes`, named `package.module:function`; it runs in the child and yields
+as many frames as it likes. The child limits its own memory and processor time by `setrlimit` (see
+`sandbox_child.py`); the wall clock is watched here, and a child that overruns is killed. What it yielded before it
+died has already arrived.
+"""
+
+import asyncio
+import logging
+import os
+import struct
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from mesh import telemetry
+
+log = logging.getLogger(__name__)
+
+_HEADER = struct.Struct("<BI")
+_MAX_FRAME = 256 << 20
+FRAME, END, FAILED = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a child may use."""
+
+    memory_bytes: int = 1 << 30
+    """Address space that it may map beyond what it had after loading its handler."""
+    cpu_seconds: int = 60
+    """Processor time for one task."""
+    wall_seconds: float = 120.0
+    """Wall-clock time between two frames."""
+    tasks: int = 500
+    """Tasks until a child is replaced, so that what it leaks stays small."""
+
+
+class SandboxError(Exception):
+    """The child did not finish the task."""
+
+    why = "died"
+
+
+class ChildDied(SandboxError):
+    """The child crashed, or was killed for its memory or processor time."""
+
+
+class ChildOverran(SandboxError):
+    """The child took too long and was killed."""
+
+    why = "overran"
+
+
+class HandlerFailed(SandboxError):
+    """The handler raised; the message names the exception's type, nothing more."""
+
+    why = "failed"
+
+
+class _Child:
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.tasks = 0
+
+    async def ask(self, request: bytes, wall_seconds: float) -> AsyncIterator[bytes]:
+        assert self.process.stdin
+        self.tasks += 1
+        try:
+            self.process.stdin.write(struct.pack("<I", len(request)) + request)
+            await self.process.stdin.drain()
+            while True:
+                async with asyncio.timeout(wall_seconds):
+                    kind, frame = await self._frame()
+                if kind == END:
+                    return
+                if kind == FAILED:
+                    raise HandlerFailed(frame.decode())
+                yield frame
+        except TimeoutError as error:
+            raise ChildOverran(f"no answer within {wall_seconds:g} s") from error
+        except (asyncio.IncompleteReadError, ConnectionError) as error:
+            raise ChildDied("the child ended early") from error
+
+    async def _frame(self) -> tuple[int, bytes]:
+        assert self.process.stdout
+        kind, size = _HEADER.unpack(await self.process.stdout.readexactly(_HEADER.size))
+        if size > _MAX_FRAME:
+            raise ChildDied("the child sent nonsense")
+        return kind, await self.process.stdout.readexactly(size)
+
+    async def end(self) -> None:
+        with suppress(ProcessLookupError):
+            self.process.kill()
+        await self.process.wait()
+
+
+class Sandbox:
+    """A pool of children that run one handler."""
+
+    def __init__(
+        self, name: str, handler: str, size: int, limits: Limits, environment: Mapping[str, str] | None = None
+    ) -> None:
+        self._name = name
+        self._handler = handler
+        self._limits = limits
+        self._size = size
+        self._environment = _inherited() | dict(environment or {})
+        self._idle: asyncio.LifoQueue[_Child | None] = asyncio.LifoQueue()
+        self._all: set[_Child] = set()
+
+    async def start(self) -> None:
+        """Starts every child, so that the first task does not wait for one."""
+        children = await asyncio.gather(*(self._spawn() for _ in range(self._size)))
+        for child in children:
+            self._idle.put_nowait(child)
+
+    async def run(self, request: bytes) -> AsyncIterator[bytes]:
+        """Frames that the handler yields for the request. Raises a SandboxError; the pool is whole again after it.
+
+        Ending the iteration early, a cancellation included, kills the child.
+        """
+        child = await self._idle.get()
+        finished = False
+        try:
+            if child is None or child.process.returncode is not None:
+                child = await self._spawn()
+            async for frame in child.ask(request, self._limits.wall_seconds):
+                yield frame
+            finished = child.tasks < self._limits.tasks
+        except HandlerFailed:
+            finished = True
+            raise
+        except SandboxError as error:
+            telemetry.SANDBOX_DEATHS.labels(self._name, error.why).inc()
+            log.warning("sandboxed child lost", extra={"pool": self._name, "why": error.why})
+            raise
+        finally:
+            if child is not None and not finished:
+                self._all.discard(child)
+                await child.end()
+                child = None
+            self._idle.put_nowait(child)
+
+    async def stop(self) -> None:
+        """Kills every child."""
+        await asyncio.gather(*(child.end() for child in self._all))
+
+    async def _spawn(self) -> _Child:
+        limits = self._limits
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "mesh.sandbox_child",
+            self._handler,
+            str(limits.memory_bytes),
+            str(limits.cpu_seconds),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=self._environment,
+            limit=1 << 20,
+        )
+        child = _Child(process)
+        self._all.add(child)
+        return child
+
+
+def _inherited() -> dict[str, str]:
+    # The child sees no secret: of our own settings only what its service hands it.
+    passed = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH", "VIRTUAL_ENV", "HOME")
+    inherited = {name: os.environ[name] for name in passed if name in os.environ}
+    return {**inherited, "OMP_THREAD_LIMIT": "1", "PYTHONUNBUFFERED": "1"}

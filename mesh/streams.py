@@ -1,0 +1,78 @@
+"""Every JetStream stream, declared in one place, and the names of subjects.
+
+| stream | subjects | what for |
+| --- | --- | --- |
+| WORK | `work.<kind>.<lane>` | tasks, deleted when acknowledged |
+| FACTS | `facts.<service>` | what came of tasks, deleted when the record has it |
+| EVENTS | `events.>` | what other services may follow, without content, kept 7 days |
+| DEAD | `dead.<kind>` | tasks given up, kept 30 days |
+
+Status goes over plain subjects, `status.<organization>.<job>`: see docs/adr/0003-status-feed.md.
+"""
+
+from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
+
+LANES = ("high", "normal", "low")
+_DAY = 86_400.0
+
+
+def lane(priority: int) -> str:
+    """The lane of a priority: 7–9 high, 4–6 normal, 0–3 low."""
+    return "high" if priority >= 7 else "normal" if priority >= 4 else "low"
+
+
+def work_subject(kind: str, lane_name: str) -> str:
+    """Where tasks of a kind and lane go."""
+    return f"work.{kind}.{lane_name}"
+
+
+def fact_subject(service: str) -> str:
+    """Where a service reports what came of its tasks."""
+    return f"facts.{service}"
+
+
+def status_subject(organization_id: str, job_id: str) -> str:
+    """Where a job's changes go."""
+    return f"status.{organization_id}.{job_id}"
+
+
+def declared(replicas: int) -> list[StreamConfig]:
+    """The streams as they must be, with so many copies in a cluster."""
+    return [
+        StreamConfig(
+            name="WORK",
+            subjects=["work.>"],
+            retention=RetentionPolicy.WORK_QUEUE,
+            storage=StorageType.FILE,
+            discard=DiscardPolicy.NEW,
+            duplicate_window=120,
+            num_replicas=replicas,
+            allow_direct=True,
+        ),
+        StreamConfig(
+            name="FACTS",
+            subjects=["facts.>"],
+            retention=RetentionPolicy.WORK_QUEUE,
+            storage=StorageType.FILE,
+            duplicate_window=120,
+            num_replicas=replicas,
+            allow_direct=True,
+        ),
+        StreamConfig(
+            name="EVENTS",
+            subjects=["events.>"],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            max_age=7 * _DAY,
+            duplicate_window=120,
+            num_replicas=replicas,
+        ),
+        StreamConfig(
+            name="DEAD",
+            subjects=["dead.>"],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            max_age=30 * _DAY,
+            num_replicas=replicas,
+        ),
+    ]

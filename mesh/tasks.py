@@ -1,0 +1,74 @@
+"""Tasks as workers see them: parsed, and reported on by facts that the broker has confirmed."""
+
+import itertools
+from collections.abc import Awaitable, Callable
+
+from mesh.bus import Bus
+from mesh.streams import fact_subject
+from mesh.worker import GiveUp, Handler
+from pagemesh.analysis.v1.events_pb2 import DocumentAnalyzed
+from pagemesh.ingest.v1.events_pb2 import DocumentInspected, PagesExtracted
+from pagemesh.ocr.v1.events_pb2 import PageRecognized
+from pagemesh.results.v1.outcome_pb2 import Failure
+from pagemesh.work.v1.work_pb2 import Fact, Task
+
+Do = Callable[[Task, "Report"], Awaitable[None]]
+News = DocumentInspected | PagesExtracted | PageRecognized | DocumentAnalyzed
+
+
+class Report:
+    """Tells the record what comes of one task; each fact is durable when its call returns."""
+
+    def __init__(self, bus: Bus, service: str, task: Task) -> None:
+        self._bus = bus
+        self._subject = fact_subject(service)
+        self._task = task
+        self._numbers = itertools.count()
+
+    async def tell(self, news: News, last: bool = True) -> None:
+        """Reports news; `last` says that the task is done with it."""
+        fact = self._fact(last)
+        if isinstance(news, DocumentInspected):
+            fact.inspected.CopyFrom(news)
+        elif isinstance(news, PagesExtracted):
+            fact.extracted.CopyFrom(news)
+        elif isinstance(news, PageRecognized):
+            fact.recognized.CopyFrom(news)
+        else:
+            fact.analyzed.CopyFrom(news)
+        await self._publish(fact)
+
+    async def fail(self, code: str, message: str) -> None:
+        """Reports that the task as a whole cannot be done."""
+        fact = self._fact(last=True)
+        fact.failed.CopyFrom(Failure(code=code, message=message))
+        await self._publish(fact)
+
+    def _fact(self, last: bool) -> Fact:
+        return Fact(task_id=self._task.id, job_id=self._task.job_id, attempt=self._task.attempt, last=last)
+
+    async def _publish(self, fact: Fact) -> None:
+        # A repeated delivery of the task reports under the same ids, so the broker drops what it has.
+        message_id = f"{self._task.id}.{self._task.attempt}.{next(self._numbers)}"
+        await self._bus.publish(self._subject, fact.SerializeToString(), message_id)
+
+
+def handler(bus: Bus, service: str, do: Do) -> Handler:
+    """A worker's handler that parses the task and gives it a report."""
+
+    async def handle(payload: bytes) -> None:
+        task = Task.FromString(payload)
+        await do(task, Report(bus, service, task))
+
+    return handle
+
+
+def give_up(bus: Bus, service: str) -> GiveUp:
+    """What a worker does with a task that was delivered too often: its job must not wait for it."""
+
+    async def report(payload: bytes, deliveries: int) -> None:
+        task = Task.FromString(payload)
+        message = f"A worker took this {deliveries} times and never reported."
+        await Report(bus, service, task).fail("worker_lost", message)
+
+    return report

@@ -1,0 +1,8 @@
+"""`python -m services.analysis`: turns pages into answers."""
+
+from mesh import process
+from services.analysis.service import serve
+from services.analysis.settings import AnalysisSettings
+
+settings = AnalysisSettings()
+process.run("analysis", settings, lambda stop: serve(settings, stop))

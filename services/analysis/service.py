@@ -1,0 +1,42 @@
+"""The analysis service, put together."""
+
+import asyncio
+
+import grpc
+
+from mesh import client
+from mesh.bus import Bus
+from mesh.server import MeshServer, ServiceSpec
+from mesh.tasks import give_up, handler
+from mesh.verifier import remote_verifier
+from mesh.worker import Worker, WorkerSpec
+from pagemesh.analysis.v1.analysis_pb2_grpc import add_AnalysisServiceServicer_to_server
+from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub
+from services.analysis.service_token import ServiceTokens
+from services.analysis.servicer import AnalysisServicer
+from services.analysis.settings import AnalysisSettings
+from services.analysis.worker import Analyst
+
+NAME = "analysis"
+
+
+async def serve(settings: AnalysisSettings, stop: asyncio.Event) -> None:
+    """Runs the service until `stop` is set, then drains."""
+    bus = await Bus.connect(settings)
+    provider = settings.provider()
+    documents = DocumentServiceStub(client.connect(settings.results_url, settings))
+    analyst = Analyst(documents, ServiceTokens(NAME, settings), provider)
+    spec = WorkerSpec("analyze", handler(bus, NAME, analyst.work), give_up(bus, NAME), settings.analysis_slots)
+    worker = Worker(bus, spec)
+    await worker.start()
+
+    def register(server: grpc.aio.Server) -> list[str]:
+        add_AnalysisServiceServicer_to_server(AnalysisServicer(analyst, provider), server)
+        return ["pagemesh.analysis.v1.AnalysisService"]
+
+    checks = {"messaging": bus.check, "worker": worker.check}
+    server = MeshServer(ServiceSpec(NAME, register, remote_verifier(settings), checks=checks), settings)
+    await server.start()
+    await stop.wait()
+    await asyncio.gather(server.stop(), worker.stop(settings.drain_seconds))
+    await bus.close()

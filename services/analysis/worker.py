@@ -1,0 +1,56 @@
+"""The handler of `work.analyze`: pages from the record, one analysis, reported."""
+
+import time
+from typing import TYPE_CHECKING
+
+from mesh import client, context
+from mesh.errors import NotFound
+from mesh.tasks import Report
+from pagemesh.analysis.v1.analysis_pb2 import AnalysisOutcome
+from pagemesh.analysis.v1.events_pb2 import DocumentAnalyzed
+from pagemesh.results.v1.analysis_pb2 import AnalysisConfig
+from pagemesh.results.v1.page_pb2 import Page
+from pagemesh.results.v1.results_pb2 import StreamPagesRequest
+from pagemesh.work.v1.work_pb2 import Task
+from services.analysis.analyze import analyze
+from services.analysis.convert import to_outcome, to_request
+from services.analysis.faults import AnalysisFault
+from services.analysis.llm_settings import LlmSettings
+from services.analysis.service_token import ServiceTokens
+
+if TYPE_CHECKING:
+    from pagemesh.results.v1.results_pb2_grpc import DocumentServiceAsyncStub
+
+
+class Analyst:
+    """Analyses documents of the record."""
+
+    def __init__(
+        self, documents: "DocumentServiceAsyncStub", tokens: ServiceTokens, provider: LlmSettings | None
+    ) -> None:
+        self._documents = documents
+        self._tokens = tokens
+        self._provider = provider
+
+    async def work(self, task: Task, report: Report) -> None:
+        """Reports the analysis, or why there is none."""
+        context.bearer_token.set(await self._tokens.get(task.organization_id))
+        try:
+            pages = await self._pages(task.document_id)
+            outcome = await self.analyse(pages, task.analyze.config)
+        except NotFound:  # deleted meanwhile: nobody waits for it
+            return await report.fail("not_found", "The document is gone.")
+        except AnalysisFault as fault:
+            return await report.fail(fault.code, fault.message)
+        await report.tell(DocumentAnalyzed(outcome=outcome))
+        return None
+
+    async def analyse(self, pages: list[Page], config: AnalysisConfig) -> AnalysisOutcome:
+        """What the configured analyzer finds. Raises AnalysisFault."""
+        started = time.perf_counter()
+        result = await analyze(pages, to_request(config), self._provider)
+        return to_outcome(result, round((time.perf_counter() - started) * 1000))
+
+    async def _pages(self, document_id: str) -> list[Page]:
+        request = StreamPagesRequest(document_id=document_id, include_lines=True)
+        return [response.page async for response in client.stream(self._documents.StreamPages, request)]

@@ -1,0 +1,1 @@
+"""Accounts, organizations and the tokens that prove them."""

@@ -1,0 +1,5 @@
+"""Runs this service's migrations."""
+
+from mesh.migrations_env import run
+
+run()

@@ -1,0 +1,53 @@
+"""Settings of the auth service."""
+
+import base64
+import binascii
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import SettingsConfigDict
+
+from mesh.settings import MeshSettings
+
+_KEY_BYTES = 32
+
+
+class AuthSettings(MeshSettings):
+    """How accounts and tokens behave. One of the two master key settings is required."""
+
+    # A refused setting is named, never shown: it may be the master key.
+    model_config = SettingsConfigDict(hide_input_in_errors=True)
+
+    listen: str = "127.0.0.1:7001"
+    default_tier: Literal["free", "pro", "enterprise"] = "free"
+    """Plan of a new organization."""
+    access_token_seconds: int = Field(default=1800, ge=1, le=1800)
+    refresh_token_days: int = Field(default=30, ge=1, le=30)
+    service_token_seconds: int = Field(default=900, ge=1, le=1800)
+    key_rotation_days: int = Field(default=30, ge=1)
+    """How long a signing key signs; it verifies for as long again."""
+    master_key: SecretStr = SecretStr("")
+    """Base64 of the 32 bytes that encrypt signing keys at rest."""
+    master_key_file: Path | None = None
+    """File with the same, for installations that mount their secrets."""
+
+    @model_validator(mode="after")
+    def _has_master_key(self) -> Self:
+        self.master_key_bytes()
+        return self
+
+    def master_key_bytes(self) -> bytes:
+        """The 32 bytes of the master key. Raises ValueError without a usable one."""
+        try:
+            key = base64.b64decode(self._master_key_text().strip(), validate=True)
+        except (binascii.Error, OSError, UnicodeDecodeError) as error:
+            raise ValueError("the master key cannot be read as base64") from error
+        if len(key) != _KEY_BYTES:
+            raise ValueError("PAGEMESH_MASTER_KEY or PAGEMESH_MASTER_KEY_FILE must hold 32 bytes as base64")
+        return key
+
+    def _master_key_text(self) -> str:
+        if self.master_key_file is not None:
+            return self.master_key_file.read_text("utf-8")
+        return self.master_key.get_secret_value()

@@ -1,0 +1,36 @@
+"""What every request and answer has, whoever serves it: an id, a trace, the API's version; and its count."""
+
+from opentelemetry.trace import SpanKind
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from mesh import context, telemetry
+from services.gateway.surfaces.platform import API_VERSION
+
+
+class Framed:
+    """An ASGI application around another."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serves a request in its context."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        request_id = context.accept_request_id(headers.get(context.REQUEST_ID_KEY))
+        context.request_id.set(request_id)
+        context.traceparent.set(context.accept_traceparent(headers.get(context.TRACEPARENT_KEY)))
+        context.bearer_token.set("")
+
+        async def send_framed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                answer = MutableHeaders(scope=message)
+                answer[context.REQUEST_ID_KEY] = request_id
+                answer.setdefault("api-version", API_VERSION)
+            await send(message)
+
+        with telemetry.span(f"{scope['method']} request", SpanKind.SERVER):
+            await self._app(scope, receive, send_framed)

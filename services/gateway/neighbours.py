@@ -1,0 +1,59 @@
+"""The services behind the gateway, as gRPC stubs."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import grpc
+from grpc_health.v1 import health_pb2_grpc
+
+from mesh import client
+from pagemesh.auth.v1.auth_pb2_grpc import AccountServiceStub, OrganizationServiceStub, TokenServiceStub
+from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceStub
+from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
+from services.gateway.settings import GatewaySettings
+
+if TYPE_CHECKING:  # names that the generated stubs have for type checkers alone
+    from pagemesh.auth.v1.auth_pb2_grpc import (
+        AccountServiceAsyncStub,
+        OrganizationServiceAsyncStub,
+        TokenServiceAsyncStub,
+    )
+    from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceAsyncStub
+    from pagemesh.results.v1.results_pb2_grpc import DocumentServiceAsyncStub, JobServiceAsyncStub
+
+SERVICES = ("auth", "ingest", "ocr", "analysis", "results")
+
+
+@dataclass(frozen=True)
+class Neighbours:
+    """Open channels and the stubs on them."""
+
+    channels: dict[str, grpc.aio.Channel]
+    accounts: "AccountServiceAsyncStub"
+    organizations: "OrganizationServiceAsyncStub"
+    tokens: "TokenServiceAsyncStub"
+    ingest: "IngestServiceAsyncStub"
+    jobs: "JobServiceAsyncStub"
+    documents: "DocumentServiceAsyncStub"
+    health: dict[str, health_pb2_grpc.HealthStub]
+    """Health by service name."""
+
+    @classmethod
+    def connect(cls, settings: GatewaySettings) -> "Neighbours":
+        """Channels to every service; none need be there yet."""
+        channels = {name: client.connect(getattr(settings, f"{name}_url"), settings) for name in SERVICES}
+        return cls(
+            channels=channels,
+            accounts=AccountServiceStub(channels["auth"]),
+            organizations=OrganizationServiceStub(channels["auth"]),
+            tokens=TokenServiceStub(channels["auth"]),
+            ingest=IngestServiceStub(channels["ingest"]),
+            jobs=JobServiceStub(channels["results"]),
+            documents=DocumentServiceStub(channels["results"]),
+            health={name: health_pb2_grpc.HealthStub(channel) for name, channel in channels.items()},
+        )
+
+    async def close(self) -> None:
+        """Closes the channels."""
+        for channel in self.channels.values():
+            await channel.close()

@@ -1,0 +1,169 @@
+"""The OpenAPI 3.1 document, made from the endpoints' declarations."""
+
+import re
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, TypeAdapter
+from starlette.responses import Response
+
+from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
+from services.gateway.surfaces.platform import API_VERSION, PREFIX
+from services.gateway.surfaces.platform.models import Problem
+from services.gateway.validation import NoBody, NoQuery
+
+_REFERENCE = "#/components/schemas/{model}"
+_PARAMETER = re.compile(r"{(\w+)}")
+_HEADERS = {
+    "Content-Range": "Which bytes these are, of how many.",
+    "ETag": "Strong entity tag.",
+    "Idempotency-Key": "A repeat with the same key makes no second thing. 1 to 255 printable ASCII characters.",
+    "If-None-Match": "Answers 304 while the entity tag is still the same.",
+    "If-Range": "Answers the range only if the entity tag is still the same.",
+    "Last-Event-ID": "The last event that was seen.",
+    "Link": "First, previous, next and last page (RFC 8288).",
+    "Location": "Where the status is.",
+    "Prefer": "`wait=N` (RFC 7240): holds the answer until the state changes or N seconds, at most 60, have passed.",
+    "Preference-Applied": "The preference that was honoured.",
+    "Range": "One range of bytes.",
+    "Retry-After": "Seconds until it is worth asking again.",
+}
+
+
+def with_documents(endpoints: Sequence[AnyEndpoint]) -> list[AnyEndpoint]:
+    """The endpoints, and those that serve their OpenAPI documents."""
+    answers = {200: Answer("The document.", media_types=("application/json",))}
+    paths = {"/openapi.json": "", f"{PREFIX}/openapi.json": PREFIX}
+    documents: dict[str, bytes] = {}
+
+    async def serve(call: Call[NoBody, NoQuery]) -> Response:
+        return Response(documents[call.request.url.path], media_type="application/json")
+
+    served = [get(path, serve, "This document", answers, public=True) for path in paths]
+    everything = [*endpoints, *served]
+    for path, prefix in paths.items():
+        documents[path] = orjson.dumps(document([one for one in everything if one.path.startswith(prefix)]))
+    return everything
+
+
+def document(endpoints: Sequence[AnyEndpoint]) -> dict[str, Any]:
+    """The OpenAPI document of some endpoints."""
+    schemas = _Schemas(endpoints)
+    paths: dict[str, dict[str, Any]] = {}
+    for endpoint in endpoints:
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint, schemas)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Pagemesh",
+            "version": API_VERSION,
+            "summary": "Turns documents into text, tables and answers with evidence.",
+        },
+        "paths": paths,
+        "components": {
+            "schemas": schemas.definitions,
+            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+        },
+    }
+
+
+class _Schemas:
+    """JSON Schemas of every type that the endpoints name."""
+
+    def __init__(self, endpoints: Iterable[AnyEndpoint]) -> None:
+        types: dict[Any, TypeAdapter[Any]] = {Problem: TypeAdapter(Problem)}
+        for endpoint in endpoints:
+            named = [endpoint.body, endpoint.query, endpoint.form, *(one.json for one in endpoint.answers.values())]
+            types |= {kind: TypeAdapter(kind) for kind in named if kind not in (None, NoBody, NoQuery)}
+        inputs = [(kind, "validation", adapter) for kind, adapter in types.items()]
+        references, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REFERENCE)  # type: ignore[arg-type]
+        self._references = {kind: schema for (kind, _), schema in references.items()}
+        self.definitions: dict[str, Any] = definitions.get("$defs", {})
+
+    def of(self, kind: Any) -> dict[str, Any]:
+        """The schema of a type, as a reference."""
+        return dict(self._references[kind])
+
+    def inline(self, kind: type[BaseModel]) -> dict[str, Any]:
+        """The schema of a model itself."""
+        schema: dict[str, Any] = self.definitions[self.of(kind)["$ref"].rpartition("/")[2]]
+        return schema
+
+
+def _operation(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": f"{type(endpoint.handler.__self__).__name__}.{endpoint.handler.__name__}".lower()
+        if hasattr(endpoint.handler, "__self__")
+        else endpoint.path.strip("/").replace("/", "."),
+        "summary": endpoint.summary,
+        "parameters": _parameters(endpoint, schemas),
+        "responses": _responses(endpoint, schemas),
+        "security": [] if endpoint.public else [{"bearer": []}],
+    }
+    if content := _request_content(endpoint, schemas):
+        operation["requestBody"] = {"required": True, "content": content}
+    return operation
+
+
+def _request_content(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
+    if endpoint.form is not None:
+        form = schemas.inline(endpoint.form)
+        file = {"type": "string", "format": "binary", "description": "PDF, PNG, JPEG or TIFF."}
+        schema = {**form, "properties": {"file": file, **form["properties"]}, "required": ["file"]}
+        return {"multipart/form-data": {"schema": schema}}
+    if endpoint.body is not NoBody:
+        return {"application/json": {"schema": schemas.of(endpoint.body)}}
+    return {}
+
+
+def _parameters(endpoint: AnyEndpoint, schemas: _Schemas) -> list[dict[str, Any]]:
+    uuid = {"type": "string", "format": "uuid"}
+    named = _PARAMETER.findall(endpoint.path)
+    parameters: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": uuid} for name in named
+    ]
+    if endpoint.query is not NoQuery:
+        query = schemas.inline(endpoint.query)
+        parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in query["properties"].items()]
+    parameters += [
+        {"name": name, "in": "header", "description": _HEADERS[name], "schema": {"type": "string"}}
+        for name in endpoint.request_headers
+    ]
+    return parameters
+
+
+def _responses(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
+    responses = {str(status): _response(answer, schemas) for status, answer in endpoint.answers.items()}
+    problem = {"application/json": {"schema": schemas.of(Problem)}}
+    for status in sorted(_problems(endpoint)):
+        responses.setdefault(str(status), {"description": HTTPStatus(status).phrase, "content": problem})
+    return responses
+
+
+def _response(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
+    content: dict[str, Any] = {media_type: {"schema": {"type": "string"}} for media_type in answer.media_types}
+    if answer.json is not None:
+        content["application/json"] = {"schema": schemas.of(answer.json)}
+    response: dict[str, Any] = {"description": answer.description}
+    if content:
+        response["content"] = content
+    if answer.headers:
+        response["headers"] = {
+            name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in answer.headers
+        }
+    return response
+
+
+def _problems(endpoint: AnyEndpoint) -> set[int]:
+    statuses = {*endpoint.problems, 500, 503}
+    if not endpoint.public:
+        statuses.add(401)
+    if _PARAMETER.search(endpoint.path):
+        statuses.add(404)
+    if endpoint.query is not NoQuery:
+        statuses.add(422)
+    if endpoint.body is not NoBody:
+        statuses |= {400, 413, 415, 422}
+    return statuses

@@ -1,0 +1,49 @@
+"""Polling: entity tags, waiting by preference, and when to come again.
+
+Source: RFC 9110 (`ETag`, `If-None-Match`, `Retry-After`) and RFC 7240 (`Prefer: wait`).
+"""
+
+import hashlib
+import re
+
+LONGEST_WAIT_SECONDS = 60
+_WAIT = re.compile(r'\s*wait\s*=\s*"?(\d{1,6})"?\s*(?:;.*)?', re.IGNORECASE)
+_TEXT_PAGE_SECONDS = 0.02
+_OCR_PAGE_SECONDS = 0.7
+_LONGEST_RETRY_SECONDS = 30
+
+
+def strong_etag(content: bytes) -> str:
+    """An entity tag that is the same if, and only if, the bytes are."""
+    return f'"{hashlib.blake2b(content, digest_size=12).hexdigest()}"'
+
+
+def matches(if_none_match: str | None, etag: str) -> bool:
+    """Whether the client has this representation already (weak comparison, as RFC 9110, section 13.1.2, asks)."""
+    if if_none_match is None:
+        return False
+    if if_none_match == etag:
+        return True
+    candidates = (part.strip().removeprefix("W/") for part in if_none_match.split(","))
+    return any(candidate in (etag, "*") for candidate in candidates)
+
+
+def preferred_wait(prefer: str | None) -> int | None:
+    """Seconds that the client would wait, at most 60; None when it does not say so or says it badly."""
+    for preference in (prefer or "").split(","):
+        if found := _WAIT.fullmatch(preference):
+            return min(LONGEST_WAIT_SECONDS, int(found[1]))
+    return None
+
+
+def retry_seconds(text_pages_left: int, ocr_pages_left: int) -> int:
+    """When to poll again: 1 to 30 seconds, growing with the pages that are left to read."""
+    seconds = text_pages_left * _TEXT_PAGE_SECONDS + ocr_pages_left * _OCR_PAGE_SECONDS
+    return max(1, min(_LONGEST_RETRY_SECONDS, round(seconds)))
+
+
+def seconds_left(elapsed_seconds: float, progress: int) -> int | None:
+    """Time to completion at the rate so far; None until there is a rate to go by."""
+    if progress < 5 or elapsed_seconds < 1.0:
+        return None
+    return round(elapsed_seconds * (100 - progress) / progress)

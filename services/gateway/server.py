@@ -1,0 +1,57 @@
+"""The HTTP server, in the event loop of the process."""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from services.gateway.settings import GatewaySettings
+
+_KEEP_ALIVE_SECONDS = 75
+
+
+class _Uvicorn(uvicorn.Server):
+    """Leaves signals to the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HttpServer:
+    """Uvicorn with uvloop and httptools."""
+
+    def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
+        config = uvicorn.Config(
+            app,
+            host=settings.http_host,
+            port=settings.http_port,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=round(settings.drain_seconds),
+        )
+        self._server = _Uvicorn(config)
+
+    def connections(self) -> int:
+        """How many clients are connected."""
+        return len(self._server.server_state.connections)
+
+    async def run_until(self, stop: asyncio.Event, release: Callable[[], None]) -> None:
+        """Serves until `stop` is set, then `release`s whoever is held and lets requests in hand finish.
+
+        Raises OSError when the address cannot be had.
+        """
+        serving = asyncio.create_task(self._server.serve())
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        release()
+        self._server.should_exit = True
+        await serving

@@ -1,0 +1,1 @@
+"""The public surfaces, one folder each."""

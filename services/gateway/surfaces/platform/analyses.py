@@ -1,0 +1,73 @@
+"""Analyses of documents."""
+
+from starlette.responses import Response
+
+from mesh import client
+from pagemesh.results.v1 import results_pb2
+from services.gateway import idempotency
+from services.gateway.answers import accepted, json_response
+from services.gateway.endpoints import Answer, AnyEndpoint, Call, get, post
+from services.gateway.feed import Feed
+from services.gateway.neighbours import Neighbours
+from services.gateway.surfaces.platform import PREFIX, models, render
+from services.gateway.surfaces.platform.asked import wanted_analysis
+from services.gateway.validation import NoBody, NoQuery
+
+_PRIORITY = 5
+
+
+class Analyses:
+    """Analyses of the documents of the caller's organization."""
+
+    def __init__(self, neighbours: Neighbours, feed: Feed) -> None:
+        self._neighbours = neighbours
+        self._feed = feed
+
+    def endpoints(self) -> list[AnyEndpoint]:
+        """What this serves."""
+        one = f"{PREFIX}/documents/{{document_id}}"
+        return [
+            post(
+                f"{one}/analyze",
+                self.analyze,
+                "Start an analysis of a document",
+                {202: Answer("The job that makes it.", models.AnalysisAccepted, headers=("Location", "Retry-After"))},
+                models.AnalyzeBody,
+                problems=(409,),
+                request_headers=("Idempotency-Key",),
+            ),
+            get(
+                f"{one}/analysis",
+                self.list,
+                "Analyses of a document",
+                {200: Answer("Analyses, newest first.", models.Analyses)},
+                models.AnalysesQuery,
+            ),
+        ]
+
+    async def analyze(self, call: Call[models.AnalyzeBody, NoQuery]) -> Response:
+        """Starts an analysis."""
+        document_id, body = call.ids["document_id"], call.body
+        key = idempotency.read_key(call.request.headers.get("idempotency-key"))
+        endpoint = f"documents/{document_id}/analyze"
+        request = results_pb2.SubmitAnalysisRequest(
+            document_id=document_id,
+            job_id=idempotency.resource_id(call.identity.organization_id, endpoint, key, "job"),
+            config=wanted_analysis(body.analysis_type, body.prompt, body.options),
+            priority=_PRIORITY,
+        )
+        job = (await client.call(self._neighbours.jobs.SubmitAnalysis, request)).job
+        self._feed.offer(job)
+        answer: models.AnalysisAccepted = {"job_id": job.id, "status": "pending", "message": "Analysis job created"}
+        return accepted(answer, 202, f"{PREFIX}/jobs/{job.id}", render.retry_after(job))
+
+    async def list(self, call: Call[NoBody, models.AnalysesQuery]) -> Response:
+        """Analyses of a document."""
+        document_id = call.ids["document_id"]
+        request = results_pb2.ListAnalysesRequest(document_id=document_id, analysis_type=call.query.analysis_type or "")
+        found = await client.call(self._neighbours.documents.ListAnalyses, request)
+        answer: models.Analyses = {
+            "document_id": document_id,
+            "analyses": [render.analysis(one) for one in found.analyses],
+        }
+        return json_response(answer)

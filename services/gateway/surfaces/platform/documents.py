@@ -1,0 +1,203 @@
+"""Documents: uploading, finding, downloading, deleting."""
+
+from starlette.responses import Response, StreamingResponse
+
+from mesh import client
+from mesh.blobs import Blobs
+from pagemesh.ingest.v1 import ingest_pb2
+from pagemesh.results.v1 import job_pb2, results_pb2
+from services.gateway import downloads, idempotency, polling
+from services.gateway.answers import accepted, begun, json_response
+from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, get
+from services.gateway.feed import Feed
+from services.gateway.forms import form_events
+from services.gateway.ingest_sink import IngestSink
+from services.gateway.listing import list_response
+from services.gateway.neighbours import Neighbours
+from services.gateway.organizations import Organizations
+from services.gateway.settings import GatewaySettings
+from services.gateway.surfaces.platform import PREFIX, models, render
+from services.gateway.surfaces.platform.asked import upload_form, wanted_job
+from services.gateway.uploads import Head, Sink, UploadReader, too_large
+from services.gateway.validation import NoBody, NoQuery
+
+_MIB = 1 << 20
+_FORM_OVERHEAD_BYTES = _MIB
+_BYTES_PER_SECOND_OF_WORK = 20 * _MIB
+_STATES = {name: state for state, name in render.DOCUMENT_STATUSES.items()}
+_SORTS = {
+    "created_at": results_pb2.DOCUMENT_SORT_CREATED_AT,
+    "filename": results_pb2.DOCUMENT_SORT_FILENAME,
+    "file_size": results_pb2.DOCUMENT_SORT_FILE_SIZE,
+}
+
+
+class Documents:
+    """Documents of the caller's organization."""
+
+    def __init__(
+        self, neighbours: Neighbours, organizations: Organizations, blobs: Blobs, feed: Feed, settings: GatewaySettings
+    ) -> None:
+        self._neighbours = neighbours
+        self._organizations = organizations
+        self._blobs = blobs
+        self._feed = feed
+        self._settings = settings
+
+    def endpoints(self) -> list[AnyEndpoint]:
+        """What this serves."""
+        one = f"{PREFIX}/documents/{{document_id}}"
+        return [
+            Endpoint(
+                "POST",
+                f"{PREFIX}/documents/upload",
+                self.upload,
+                "Upload a document and start reading it",
+                {201: Answer("The accepted document.", models.Uploaded, headers=("Location", "Retry-After"))},
+                NoBody,
+                NoQuery,
+                form=models.UploadForm,
+                problems=(400, 413, 415, 422),
+                request_headers=("Idempotency-Key",),
+            ),
+            get(
+                f"{PREFIX}/documents",
+                self.find,
+                "Find documents",
+                {200: Answer("Documents.", models.DocumentList, headers=("Link",))},
+                models.DocumentsQuery,
+            ),
+            get(one, self.read, "One document", {200: Answer("The document.", models.DocumentDetail)}),
+            Endpoint("DELETE", one, self.delete, "Delete a document", {204: Answer("It is gone.")}, NoBody, NoQuery),
+            get(
+                f"{one}/download",
+                self.download,
+                "The original",
+                {
+                    200: Answer("All bytes.", media_types=("application/octet-stream",), headers=("ETag",)),
+                    206: Answer(
+                        "The range.", media_types=("application/octet-stream",), headers=("ETag", "Content-Range")
+                    ),
+                    304: Answer("The client has it."),
+                },
+                problems=(416,),
+                request_headers=("Range", "If-Range", "If-None-Match"),
+            ),
+        ]
+
+    async def upload(self, call: Call[NoBody, NoQuery]) -> Response:
+        """Takes a document in."""
+        upload = _Upload(self._neighbours, call, self._settings.upload_seconds)
+        organization = await self._organizations.get(call.identity.organization_id)
+        upload.max_bytes = max_bytes = organization.settings.max_file_size_mb * _MIB
+        if int(call.request.headers.get("content-length", "0")) > max_bytes + _FORM_OVERHEAD_BYTES:
+            raise too_large(max_bytes)
+        events = form_events(call.request)
+        answer = await upload.run(UploadReader(events, upload.open, max_bytes, self._settings.upload_held_bytes))
+        self._feed.offer(answer.job)
+        document = render.uploaded(answer.document, answer.job.id)
+        retry_after = 1 + min(29, answer.document.file_size // _BYTES_PER_SECOND_OF_WORK)
+        return accepted(document, 201, f"{PREFIX}/jobs/{answer.job.id}", retry_after)
+
+    async def find(self, call: Call[NoBody, models.DocumentsQuery]) -> Response:
+        """A list of documents."""
+        query = call.query
+        request = results_pb2.ListDocumentsRequest(
+            page=query.page,
+            per_page=query.per_page,
+            state=_STATES[query.status] if query.status else job_pb2.DOCUMENT_STATE_UNSPECIFIED,
+            search=query.search,
+            sort=_SORTS[query.sort],
+            ascending=query.order == "asc",
+        )
+        found = await client.call(self._neighbours.documents.ListDocuments, request)
+        return list_response(call.request.url, query, [render.document(one) for one in found.documents], found.total)
+
+    async def read(self, call: Call[NoBody, NoQuery]) -> Response:
+        """One document."""
+        found = await self._get(call.ids["document_id"])
+        uri = self._blobs.uri(found.document.storage_key)
+        return json_response(render.document_detail(found.document, list(found.jobs), uri))
+
+    async def delete(self, call: Call[NoBody, NoQuery]) -> Response:
+        """Deletes a document."""
+        document_id = call.ids["document_id"]
+        request = results_pb2.DeleteDocumentRequest(document_id=document_id)
+        await client.call(self._neighbours.documents.DeleteDocument, request)
+        self._feed.forget_document(call.identity.organization_id, document_id)
+        return Response(status_code=204)
+
+    async def download(self, call: Call[NoBody, NoQuery]) -> Response:
+        """The original, or a part of it."""
+        document = (await self._get(call.ids["document_id"])).document
+        asked, etag = call.request.headers, f'"{document.sha256}"'
+        headers = {"etag": etag, "accept-ranges": "bytes", "cache-control": "private, no-cache"}
+        if polling.matches(asked.get("if-none-match"), etag):
+            return Response(status_code=304, headers=headers)
+        part = None
+        if call.request.method == "GET" and asked.get("if-range", etag) == etag:
+            part = downloads.requested_range(asked.get("range"), document.file_size)
+        headers |= _describing(document, part)
+        status, (start, end) = (206, part) if part else (200, (0, document.file_size))
+        if call.request.method == "HEAD":
+            return Response(status_code=status, headers=headers)
+        pieces = await begun(self._blobs.stream(document.storage_key, start, end))
+        return StreamingResponse(pieces, status, headers)
+
+    async def _get(self, document_id: str) -> results_pb2.GetDocumentResponse:
+        request = results_pb2.GetDocumentRequest(document_id=document_id)
+        return await client.call(self._neighbours.documents.GetDocument, request)
+
+
+class _Upload:
+    """One upload on its way to ingest."""
+
+    def __init__(self, neighbours: Neighbours, call: Call[NoBody, NoQuery], seconds: float) -> None:
+        self._neighbours = neighbours
+        self._seconds = seconds
+        self._organization_id = call.identity.organization_id
+        self._key = idempotency.read_key(call.request.headers.get("idempotency-key"))
+        self._sink: IngestSink | None = None
+        self.max_bytes = 0
+
+    async def open(self, head: Head) -> Sink:
+        """Tells ingest what comes."""
+        form = upload_form(head.fields)
+        config = ingest_pb2.UploadConfig(
+            document_id=self._id("document"),
+            job_id=self._id("job"),
+            original_filename=head.safe_filename,
+            max_bytes=self.max_bytes,
+            job=wanted_job(form),
+            priority=form.priority,
+        )
+        self._sink = IngestSink(self._neighbours.ingest, self._seconds)
+        await self._sink.begin(config)
+        return self._sink
+
+    async def run(self, reader: UploadReader) -> ingest_pb2.UploadResponse:
+        """Reads the form to its end; whatever fails on the way leaves nothing behind."""
+        try:
+            await reader.run()
+            assert self._sink is not None
+            return await self._sink.finish()
+        except BaseException:
+            if self._sink is not None:
+                self._sink.cancel()
+            raise
+
+    def _id(self, kind: str) -> str:
+        return idempotency.resource_id(self._organization_id, "documents/upload", self._key, kind)
+
+
+def _describing(document: job_pb2.Document, part: tuple[int, int] | None) -> dict[str, str]:
+    start, end = part or (0, document.file_size)
+    headers = {
+        "content-type": document.mime_type,
+        "content-length": str(end - start),
+        "content-disposition": downloads.attachment(document.original_filename),
+        "x-content-type-options": "nosniff",
+    }
+    if part:
+        headers["content-range"] = f"bytes {start}-{end - 1}/{document.file_size}"
+    return headers

@@ -1,0 +1,91 @@
+"""The gateway put together from what it depends on; tests do it with dependencies of their own."""
+
+from collections.abc import Callable
+
+from grpc_health.v1 import health_pb2
+
+from mesh import client
+from mesh.blobs import Blobs
+from mesh.errors import NotFound, Unavailable
+from mesh.identity import TokenVerifier
+from pagemesh.auth.v1 import auth_pb2
+from pagemesh.results.v1 import job_pb2, results_pb2
+from services.gateway import app
+from services.gateway.credentials import Credentials
+from services.gateway.feed import Feed
+from services.gateway.neighbours import SERVICES, Neighbours
+from services.gateway.organizations import Organizations
+from services.gateway.readiness import Check, Readiness
+from services.gateway.settings import GatewaySettings
+from services.gateway.surfaces.platform import render
+from services.gateway.surfaces.platform.accounts import Accounts
+from services.gateway.surfaces.platform.analyses import Analyses
+from services.gateway.surfaces.platform.documents import Documents
+from services.gateway.surfaces.platform.health import Health
+from services.gateway.surfaces.platform.jobs import Jobs
+from services.gateway.surfaces.platform.pages import Pages
+from services.gateway.traffic import Traffic
+
+
+class Gateway:
+    """The application and its parts."""
+
+    def __init__(
+        self, settings: GatewaySettings, neighbours: Neighbours, blobs: Blobs, connected: Callable[[], bool]
+    ) -> None:
+        self._neighbours = neighbours
+        self._blobs = blobs
+        self._connected = connected
+        self.traffic = Traffic()
+        self.feed = Feed(self._ask_job, render.job_status, connected, settings.jobs_remembered)
+        credentials = Credentials(TokenVerifier(self._ask_jwks))
+        readiness = Readiness(self._checks())
+        surfaces = (
+            Accounts(neighbours),
+            Documents(neighbours, Organizations(self._ask_organization), blobs, self.feed, settings),
+            Pages(neighbours),
+            Jobs(neighbours, self.feed),
+            Analyses(neighbours, self.feed),
+            Health(neighbours, readiness, self.traffic, settings.environment),
+        )
+        endpoints = [endpoint for surface in surfaces for endpoint in surface.endpoints()]
+        self.app = app.build(endpoints, credentials, self.feed, self.traffic, settings)
+
+    async def _ask_job(self, job_id: str) -> job_pb2.Job:
+        answer = await client.call(self._neighbours.jobs.GetJob, results_pb2.GetJobRequest(job_id=job_id))
+        return answer.job
+
+    async def _ask_jwks(self) -> str:
+        return (await client.call(self._neighbours.tokens.GetJwks, auth_pb2.GetJwksRequest())).jwks_json
+
+    async def _ask_organization(self) -> auth_pb2.Organization:
+        request = auth_pb2.GetOrganizationRequest()
+        return (await client.call(self._neighbours.organizations.GetOrganization, request)).organization
+
+    def _checks(self) -> dict[str, Check]:
+        return {
+            "database": self._check_database,
+            "messaging": self._check_messaging,
+            "storage": self._blobs.check,
+            **{name: self._serving(name, "") for name in SERVICES},
+        }
+
+    def _serving(self, name: str, service: str) -> Check:
+        async def check() -> None:
+            request = health_pb2.HealthCheckRequest(service=service)
+            answer = await client.call(self._neighbours.health[name].Check, request, seconds=1)
+            if answer.status != health_pb2.HealthCheckResponse.SERVING:
+                raise Unavailable(f"{name} is not ready.", dependency=name)
+
+        return check
+
+    async def _check_database(self) -> None:
+        # Only `results` and `auth` reach the database; where they do not tell of it by name, their readiness does.
+        try:
+            await self._serving("results", "database")()
+        except NotFound:
+            await self._serving("results", "")()
+
+    async def _check_messaging(self) -> None:
+        if not self._connected():
+            raise Unavailable("The message broker is away.", dependency="nats")

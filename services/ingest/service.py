@@ -1,0 +1,63 @@
+"""The ingest service, put together."""
+
+import asyncio
+
+import grpc
+
+from mesh import client
+from mesh.blobs import Blobs
+from mesh.bus import Bus
+from mesh.sandbox import Limits, Sandbox
+from mesh.server import MeshServer, ServiceSpec
+from mesh.tasks import give_up, handler
+from mesh.verifier import remote_verifier
+from mesh.worker import Worker, WorkerSpec
+from pagemesh.ingest.v1.ingest_pb2_grpc import add_IngestServiceServicer_to_server
+from pagemesh.ocr.v1.ocr_pb2_grpc import OcrServiceStub
+from pagemesh.results.v1.results_pb2_grpc import JobServiceStub
+from services.ingest.servicer import IngestServicer, Languages
+from services.ingest.settings import IngestSettings
+from services.ingest.worker import Reader
+
+NAME = "ingest"
+
+
+async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
+    """Runs the service until `stop` is set, then drains."""
+    bus = await Bus.connect(settings)
+    blobs = Blobs(settings.storage_url)
+    sandbox = _sandbox(settings)
+    await sandbox.start()
+    reader = Reader(sandbox, blobs)
+    slots = settings.ingest_processes
+    workers = [
+        Worker(bus, WorkerSpec(kind, handler(bus, NAME, do), give_up(bus, NAME), slots, prefetch=2 * slots))
+        for kind, do in (("inspect", reader.inspect), ("extract", reader.extract))
+    ]
+    for worker in workers:
+        await worker.start()
+
+    def register(server: grpc.aio.Server) -> list[str]:
+        jobs = JobServiceStub(client.connect(settings.results_url, settings))
+        languages = Languages(OcrServiceStub(client.connect(settings.ocr_url, settings)))
+        add_IngestServiceServicer_to_server(IngestServicer(blobs, jobs, languages), server)
+        return ["pagemesh.ingest.v1.IngestService"]
+
+    checks = {"messaging": bus.check, "storage": blobs.check} | {
+        f"worker {number}": worker.check for number, worker in enumerate(workers)
+    }
+    server = MeshServer(ServiceSpec(NAME, register, remote_verifier(settings), checks=checks), settings)
+    await server.start()
+    await stop.wait()
+    await asyncio.gather(server.stop(), *(worker.stop(settings.drain_seconds) for worker in workers))
+    await sandbox.stop()
+    await bus.close()
+
+
+def _sandbox(settings: IngestSettings) -> Sandbox:
+    limits = Limits(
+        memory_bytes=settings.ingest_memory_mb << 20,
+        cpu_seconds=settings.ingest_cpu_seconds,
+        wall_seconds=settings.ingest_page_seconds,
+    )
+    return Sandbox(NAME, "services.ingest.child:handle", settings.ingest_processes, limits)

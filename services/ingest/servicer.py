@@ -1,0 +1,106 @@
+"""Proto ⇄ domain."""
+
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import grpc
+
+from mesh import client, identity
+from mesh.blobs import Blobs
+from mesh.errors import DeadlineExceeded, InvalidArgument, PagemeshError, Unavailable
+from pagemesh.ingest.v1.ingest_pb2 import UploadConfig, UploadRequest, UploadResponse
+from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceServicer
+from pagemesh.ocr.v1.ocr_pb2 import ListEnginesRequest
+from pagemesh.results.v1.job_pb2 import Document
+from pagemesh.results.v1.results_pb2 import SubmitJobRequest
+from services.ingest import upload
+
+if TYPE_CHECKING:
+    from pagemesh.ocr.v1.ocr_pb2_grpc import OcrServiceAsyncStub
+    from pagemesh.results.v1.results_pb2_grpc import JobServiceAsyncStub
+
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+_LANGUAGES_SECONDS = 30.0
+
+
+class Languages:
+    """The languages that OCR workers have, asked for now and then."""
+
+    def __init__(self, ocr: "OcrServiceAsyncStub") -> None:
+        self._ocr = ocr
+        self._known: frozenset[str] = frozenset()
+        self._asked_at = -_LANGUAGES_SECONDS
+
+    async def require(self, languages: str) -> None:
+        """Raises InvalidArgument LANGUAGE_MISSING; while no OCR worker answers, everything passes: pages will tell."""
+        if not languages:
+            return
+        if time.monotonic() - self._asked_at > _LANGUAGES_SECONDS:
+            await self._ask()
+        for code in languages.split("+"):
+            if self._known and code not in self._known:
+                installed = ", ".join(sorted(self._known))
+                message = f'Language "{code}" is not installed. Installed: {installed}.'
+                raise InvalidArgument(message, "LANGUAGE_MISSING", field="languages", language=code)
+
+    async def _ask(self) -> None:
+        try:
+            answer = await client.call(self._ocr.ListEngines, ListEnginesRequest(), seconds=2)
+        except Unavailable:
+            return
+        self._known = frozenset(language for engine in answer.engines for language in engine.languages)
+        self._asked_at = time.monotonic()
+
+
+class IngestServicer(IngestServiceServicer):
+    """Uploads."""
+
+    def __init__(self, blobs: Blobs, jobs: "JobServiceAsyncStub", languages: Languages) -> None:
+        self._blobs = blobs
+        self._jobs = jobs
+        self._languages = languages
+
+    async def Upload(self, request_iterator: AsyncIterator[UploadRequest], context: "Context") -> UploadResponse:
+        """See the proto."""
+        config = await _config(request_iterator)
+        await self._languages.require(config.job.languages)
+        organization_id = identity.current().organization_id
+        stored = await upload.store(self._blobs, organization_id, _chunks(request_iterator), config.max_bytes)
+        try:
+            response = await client.call(self._jobs.SubmitJob, _submission(config, stored))
+        except PagemeshError as error:
+            if not isinstance(error, Unavailable | DeadlineExceeded):  # else it may have been recorded all the same
+                await self._blobs.delete(stored.key)
+            raise
+        if response.document.storage_key != stored.key:  # a repeat: the first upload is the document
+            await self._blobs.delete(stored.key)
+        return UploadResponse(document=response.document, job=response.job)
+
+
+async def _config(requests: AsyncIterator[UploadRequest]) -> UploadConfig:
+    first = await anext(aiter(requests), None)
+    if first is None or not first.HasField("config"):
+        raise InvalidArgument("The first message is the config.", field="config")
+    return first.config
+
+
+async def _chunks(requests: AsyncIterator[UploadRequest]) -> AsyncIterator[bytes]:
+    async for request in requests:
+        if request.HasField("config"):
+            raise InvalidArgument("The config comes once.", field="config")
+        yield request.chunk
+
+
+def _submission(config: UploadConfig, stored: upload.Stored) -> SubmitJobRequest:
+    document = Document(
+        id=config.document_id,
+        filename=upload.safe_name(config.document_id, stored.mime_type),
+        original_filename=upload.display_name(config.original_filename),
+        file_size=stored.size,
+        mime_type=stored.mime_type,
+        sha256=stored.sha256,
+        storage_key=stored.key,
+    )
+    return SubmitJobRequest(document=document, job_id=config.job_id, config=config.job, priority=config.priority)

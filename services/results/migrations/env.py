@@ -1,0 +1,5 @@
+"""Migrations of the schema `results`."""
+
+from mesh.migrations_env import run
+
+run()

@@ -1,0 +1,131 @@
+"""What the record holds, as the pipeline and the store see it: plain values, no SQL, no messages."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+TERMINAL = frozenset({"completed", "failed", "cancelled"})
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Why something ended badly."""
+
+    code: str
+    message: str
+
+
+@dataclass
+class DocumentRecord:
+    """An uploaded document."""
+
+    id: UUID
+    organization_id: UUID
+    user_id: UUID
+    filename: str
+    original_filename: str
+    file_size: int
+    mime_type: str
+    sha256: str
+    storage_key: str
+    state: str = "uploaded"
+    page_count: int | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+
+@dataclass
+class JobRecord:
+    """A job; the pipeline changes it, the store saves it."""
+
+    id: UUID
+    organization_id: UUID
+    user_id: UUID
+    document_id: UUID
+    type: str
+    """`text_extraction` or `analysis`."""
+    priority: int
+    config: dict[str, Any]
+    """`mode`, `languages`, `password`, and `analysis` with `analysis_type`, `prompt`, `options`."""
+    state: str = "pending"
+    """`pending`, `running`, `completed`, `failed` or `cancelled`."""
+    stage: str = "queued"
+    progress: int = 0
+    pages_total: int = 0
+    pages_done: int = 0
+    pages_failed: int = 0
+    pages_ocr: int = 0
+    text_length: int = 0
+    table_count: int = 0
+    result: dict[str, Any] | None = None
+    error: Problem | None = None
+    attempts: int = 0
+    revision: int = 1
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    created_at: datetime | None = None
+    updated_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Nothing changes it any more."""
+        return self.state in TERMINAL
+
+
+@dataclass(frozen=True)
+class PageRecord:
+    """A page that was settled: read, or failed with a problem."""
+
+    number: int
+    width: float = 0.0
+    height: float = 0.0
+    source: str = "text"
+    """`text` or `ocr`."""
+    language: str = ""
+    confidence: float | None = None
+    text: str = ""
+    table_count: int = 0
+    engine: str = ""
+    layout: bytes = b""
+    layout_key: str = ""
+    problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class AnalysisRecord:
+    """An analysis that was made."""
+
+    id: UUID
+    document_id: UUID
+    job_id: UUID
+    analysis_type: str
+    result_data: dict[str, Any]
+    confidence: float
+    model_version: str
+    processing_time_ms: int
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+    cost_usd: float | None
+    prompt_sha256: str
+    started_at: datetime | None = None
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True)
+class PageToRead:
+    """A page as inspection saw it."""
+
+    number: int
+    needs_ocr: bool
+
+
+@dataclass(frozen=True)
+class NewTask:
+    """Work to hand out."""
+
+    kind: str
+    """`inspect`, `extract`, `ocr` or `analyze`."""
+    pages: tuple[int, ...] = ()

@@ -1,0 +1,221 @@
+"""Proto ⇄ domain; the caller's organization is always the token's."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import grpc
+
+from mesh import identity
+from mesh.blobs import Blobs
+from mesh.bus import Bus
+from mesh.errors import InvalidArgument, NotFound
+from mesh.streams import status_subject
+from pagemesh.results.v1 import results_pb2 as pb
+from pagemesh.results.v1.job_pb2 import DocumentState, Job, JobState, JobType
+from pagemesh.results.v1.page_pb2 import Page
+from pagemesh.results.v1.results_pb2_grpc import DocumentServiceServicer, JobServiceServicer
+from services.results import convert, pipeline
+from services.results.convert import to_uuid
+from services.results.records import TERMINAL, DocumentRecord, JobRecord, PageRecord
+from services.results.status import StatusFeed
+from services.results.store import Store
+from services.results.submission import Submission
+
+if TYPE_CHECKING:
+    Context = grpc.aio.ServicerContext[Any, Any]
+
+_WATCH_SECONDS = 5.0
+
+
+class JobServicer(JobServiceServicer):
+    """Jobs."""
+
+    def __init__(self, store: Store, submission: Submission, bus: Bus) -> None:
+        self._store = store
+        self._submission = submission
+        self._bus = bus
+
+    async def SubmitJob(self, request: pb.SubmitJobRequest, context: "Context") -> pb.SubmitJobResponse:
+        """See the proto."""
+        caller = identity.current()
+        sent = request.document
+        document = DocumentRecord(
+            id=to_uuid(sent.id, "document.id"),
+            organization_id=UUID(caller.organization_id),
+            user_id=UUID(caller.user_id),
+            filename=sent.filename,
+            original_filename=sent.original_filename,
+            file_size=sent.file_size,
+            mime_type=sent.mime_type,
+            sha256=sent.sha256,
+            storage_key=sent.storage_key,
+        )
+        job = _new_job(caller, request.job_id, document.id, "text_extraction", request.priority)
+        job.config = convert.config_record(request.config)
+        document, job = await self._submission.read(document, job)
+        return pb.SubmitJobResponse(document=convert.document_message(document), job=convert.job_message(job))
+
+    async def SubmitAnalysis(self, request: pb.SubmitAnalysisRequest, context: "Context") -> pb.SubmitAnalysisResponse:
+        """See the proto."""
+        document_id = to_uuid(request.document_id, "document_id")
+        job = _new_job(identity.current(), request.job_id, document_id, "analysis", request.priority)
+        job.config = convert.analysis_config_record(request.config)
+        return pb.SubmitAnalysisResponse(job=convert.job_message(await self._submission.analyse(job)))
+
+    async def GetJob(self, request: pb.GetJobRequest, context: "Context") -> pb.GetJobResponse:
+        """See the proto."""
+        return pb.GetJobResponse(job=await self._job(request.job_id))
+
+    async def WatchJob(self, request: pb.WatchJobRequest, context: "Context") -> AsyncIterator[pb.WatchJobResponse]:
+        """See the proto."""
+        changed = asyncio.Event()
+        subject = status_subject(identity.current().organization_id, str(to_uuid(request.job_id, "job_id")))
+        listening = await self._bus.listen(subject, lambda _subject, _payload: changed.set())
+        revision = -1
+        try:
+            while True:
+                job = await self._job(request.job_id)
+                if job.revision > revision:
+                    revision = job.revision
+                    yield pb.WatchJobResponse(job=job)
+                if JobState.Name(job.state).rpartition("_")[2].lower() in TERMINAL:
+                    return
+                # Status may get lost with the broker; looking now and then costs little.
+                await _wait(changed, _WATCH_SECONDS)
+        finally:
+            await listening.unsubscribe()
+
+    async def ListJobs(self, request: pb.ListJobsRequest, context: "Context") -> pb.ListJobsResponse:
+        """See the proto."""
+        limit, offset = _window(request.page, request.per_page)
+        state = JobState.Name(request.state).removeprefix("JOB_STATE_").lower() if request.state else ""
+        kind = JobType.Name(request.type).removeprefix("JOB_TYPE_").lower() if request.type else ""
+        document_id = to_uuid(request.document_id, "document_id") if request.document_id else None
+        async with self._store.reading() as tables:
+            jobs, total = await tables.jobs.list(_organization(), state, kind, document_id, limit, offset)
+        return pb.ListJobsResponse(jobs=[convert.job_message(job) for job in jobs], total=total)
+
+    async def _job(self, job_id: str) -> Job:
+        async with self._store.reading() as tables:
+            job = await tables.jobs.get(_organization(), to_uuid(job_id, "job_id"))
+        if job is None:
+            raise NotFound("There is no such job.")
+        return convert.job_message(job)
+
+
+class DocumentServicer(DocumentServiceServicer):
+    """Documents, their pages and analyses."""
+
+    def __init__(self, store: Store, blobs: Blobs, status: StatusFeed) -> None:
+        self._store = store
+        self._blobs = blobs
+        self._status = status
+
+    async def GetDocument(self, request: pb.GetDocumentRequest, context: "Context") -> pb.GetDocumentResponse:
+        """See the proto."""
+        document = await self._document(request.document_id)
+        async with self._store.reading() as tables:
+            jobs = await tables.jobs.of_document(document.id)
+        return pb.GetDocumentResponse(
+            document=convert.document_message(document), jobs=[convert.job_message(job) for job in jobs]
+        )
+
+    async def ListDocuments(self, request: pb.ListDocumentsRequest, context: "Context") -> pb.ListDocumentsResponse:
+        """See the proto."""
+        limit, offset = _window(request.page, request.per_page)
+        state = DocumentState.Name(request.state).removeprefix("DOCUMENT_STATE_").lower() if request.state else ""
+        sort = "created_at"
+        if request.sort:
+            sort = pb.DocumentSort.Name(request.sort).removeprefix("DOCUMENT_SORT_").lower()
+        async with self._store.reading() as tables:
+            documents, total = await tables.documents.list(
+                _organization(), state, request.search, sort, request.ascending, limit, offset
+            )
+        return pb.ListDocumentsResponse(documents=[convert.document_message(one) for one in documents], total=total)
+
+    async def DeleteDocument(self, request: pb.DeleteDocumentRequest, context: "Context") -> pb.DeleteDocumentResponse:
+        """See the proto."""
+        organization_id, document_id = _organization(), to_uuid(request.document_id, "document_id")
+        async with self._store.transaction() as tables:
+            if not await tables.documents.delete(organization_id, document_id):
+                raise NotFound("There is no such document.")
+            job_ids = [job.id for job in await tables.jobs.of_document(document_id)]
+            for job, _ in (await tables.jobs.lock(job_ids)).values():
+                if not job.ended:
+                    pipeline.cancelled(job)
+                    await tables.jobs.save(job)
+            await tables.tasks.done_with_jobs(job_ids)
+        await self._status.tell_gone(organization_id, job_ids)
+        return pb.DeleteDocumentResponse()
+
+    async def ListPages(self, request: pb.ListPagesRequest, context: "Context") -> pb.ListPagesResponse:
+        """See the proto."""
+        limit, offset = _window(request.page, request.per_page)
+        document = await self._document(request.document_id)
+        async with self._store.reading() as tables:
+            pages, total = await tables.pages.list(document.id, limit, offset)
+        messages = [await self._page(page, request.include_lines) for page in pages]
+        return pb.ListPagesResponse(pages=messages, total=total)
+
+    async def StreamPages(
+        self, request: pb.StreamPagesRequest, context: "Context"
+    ) -> AsyncIterator[pb.StreamPagesResponse]:
+        """See the proto."""
+        document = await self._document(request.document_id)
+        async with self._store.reading() as tables:
+            async for page in tables.pages.each(document.id):
+                yield pb.StreamPagesResponse(page=await self._page(page, request.include_lines))
+
+    async def ListAnalyses(self, request: pb.ListAnalysesRequest, context: "Context") -> pb.ListAnalysesResponse:
+        """See the proto."""
+        document = await self._document(request.document_id)
+        async with self._store.reading() as tables:
+            analyses = await tables.analyses.list(document.id, request.analysis_type)
+        return pb.ListAnalysesResponse(analyses=[convert.analysis_message(one) for one in analyses])
+
+    async def _document(self, document_id: str) -> DocumentRecord:
+        async with self._store.reading() as tables:
+            document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"))
+        if document is None:
+            raise NotFound("There is no such document.")
+        return document
+
+    async def _page(self, page: PageRecord, include_lines: bool) -> Page:
+        layout = await self._blobs.get(page.layout_key) if page.layout_key else page.layout
+        return convert.page_message(page, layout, include_lines)
+
+
+def _organization() -> UUID:
+    return UUID(identity.current().organization_id)
+
+
+def _new_job(caller: identity.Identity, job_id: str, document_id: UUID, kind: str, priority: int) -> JobRecord:
+    if not 0 <= priority <= 9:
+        raise InvalidArgument("priority is from 0 to 9.", field="priority")
+    return JobRecord(
+        id=to_uuid(job_id, "job_id"),
+        organization_id=UUID(caller.organization_id),
+        user_id=UUID(caller.user_id),
+        document_id=document_id,
+        type=kind,
+        priority=priority,
+        config={},
+    )
+
+
+def _window(page: int, per_page: int) -> tuple[int, int]:
+    page, per_page = page or 1, per_page or 20
+    if page < 1 or not 1 <= per_page <= 100:
+        raise InvalidArgument("page is at least 1, per_page from 1 to 100.", field="page")
+    return per_page, (page - 1) * per_page
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return
+    finally:
+        event.clear()

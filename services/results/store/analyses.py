@@ -1,0 +1,49 @@
+"""The table `analyses`: one row a job at most."""
+
+from dataclasses import fields
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.results.records import AnalysisRecord
+from services.results.store.documents import as_json
+
+_NAMES = tuple(field.name for field in fields(AnalysisRecord))
+
+_INSERT = text("""
+    INSERT INTO analyses (id, document_id, job_id, analysis_type, result_data, confidence, model_version,
+                          processing_time_ms, input_tokens, output_tokens, total_tokens, cost_usd, prompt_sha256,
+                          started_at)
+    VALUES (:id, :document_id, :job_id, :analysis_type, CAST(:result_data AS jsonb), :confidence, :model_version,
+            :processing_time_ms, :input_tokens, :output_tokens, :total_tokens, :cost_usd, :prompt_sha256, :started_at)
+    ON CONFLICT (job_id) DO NOTHING
+""")
+_LIST = text(f"""
+    SELECT {", ".join(_NAMES)} FROM analyses
+    WHERE document_id = :document_id AND (CAST(:analysis_type AS text) = '' OR analysis_type = :analysis_type)
+    ORDER BY created_at DESC, id DESC
+""")
+
+
+class Analyses:
+    """Analyses of documents; whoever reads them has looked the document up for its caller before."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def insert(self, analysis: AnalysisRecord) -> bool:
+        """Records an analysis; False when its job has one already."""
+        values: dict[str, Any] = {name: getattr(analysis, name) for name in _NAMES}
+        values["result_data"] = as_json(analysis.result_data)
+        return bool((await self._connection.execute(_INSERT, values)).rowcount)
+
+    async def list(self, document_id: UUID, analysis_type: str) -> list[AnalysisRecord]:
+        """The document's analyses, newest first."""
+        parameters = {"document_id": document_id, "analysis_type": analysis_type}
+        return [_analysis(row) for row in await self._connection.execute(_LIST, parameters)]
+
+
+def _analysis(row: Row[Any]) -> AnalysisRecord:
+    return AnalysisRecord(**row._mapping)

@@ -1,0 +1,87 @@
+"""Connections and transactions of the record."""
+
+import functools
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from mesh import db
+from mesh.errors import Unavailable
+from services.results.store.analyses import Analyses
+from services.results.store.documents import Documents
+from services.results.store.jobs import Jobs
+from services.results.store.pages import Pages
+from services.results.store.tasks import Tasks
+
+SCHEMA = "results"
+MIGRATIONS = Path(__file__).parent.parent / "migrations"
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Transaction:
+    """The tables, seen through one connection."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self.documents = Documents(connection)
+        self.jobs = Jobs(connection)
+        self.pages = Pages(connection)
+        self.analyses = Analyses(connection)
+        self.tasks = Tasks(connection)
+
+
+class Store:
+    """The record. Every method that reaches the database raises Unavailable while that is away."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Commits when the block ends well, and leaves no trace otherwise."""
+        with _unavailable_when_away():
+            async with self._engine.begin() as connection:
+                yield Transaction(connection)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Transaction]:
+        """For single statements: each is its own transaction, which saves two trips to the server."""
+        with _unavailable_when_away():
+            async with self._single.connect() as connection:
+                yield Transaction(connection)
+
+    async def check(self) -> None:
+        """Raises Unavailable while the database is away."""
+        await db.check(self._engine)
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._engine.dispose()
+
+
+class _unavailable_when_away:  # noqa: N801  # used as a keyword-like block
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        if isinstance(error, db.AWAY) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+            raise Unavailable("The database is away.", dependency="postgresql") from error
+
+
+def retried_once(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """Calls again after Unavailable: the first call after a database restart meets the pool's dead connections."""
+
+    @functools.wraps(function)
+    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return await function(*args, **kwargs)
+        except Unavailable:
+            return await function(*args, **kwargs)
+
+    return call

@@ -1,0 +1,87 @@
+"""The table `documents`."""
+
+from typing import Any
+from uuid import UUID
+
+import orjson
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.results.records import DocumentRecord
+
+COLUMNS = """id, organization_id, user_id, filename, original_filename, file_size, mime_type, sha256, storage_key,
+             state, page_count, metadata, created_at, updated_at"""
+
+_BY_ID = text(f"""
+    SELECT {COLUMNS} FROM documents
+    WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NULL
+""")
+_SAVE = text("""
+    UPDATE documents
+    SET state = :state, page_count = :page_count, metadata = CAST(:metadata AS jsonb), updated_at = now()
+    WHERE id = :id
+""")
+_DELETE = text("""
+    UPDATE documents SET deleted_at = now(), updated_at = now()
+    WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NULL
+""")
+_MATCH = """
+    organization_id = :organization_id AND deleted_at IS NULL
+    AND (CAST(:state AS text) = '' OR state = :state)
+    AND (CAST(:search AS text) = '' OR original_filename ILIKE :search)
+"""
+_COUNT = text(f"SELECT count(*) FROM documents WHERE {_MATCH}")
+_SORTS = {"created_at": "created_at", "filename": "original_filename", "file_size": "file_size"}
+
+
+class Documents:
+    """Documents of all organizations; every read names one."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def get(self, organization_id: UUID, document_id: UUID) -> DocumentRecord | None:
+        """The document, or None when the organization has no such."""
+        parameters = {"id": document_id, "organization_id": organization_id}
+        row = (await self._connection.execute(_BY_ID, parameters)).one_or_none()
+        return document(row) if row else None
+
+    async def save(self, record: DocumentRecord) -> None:
+        """Saves what the pipeline changes: state, page count, metadata."""
+        values = {
+            "id": record.id,
+            "state": record.state,
+            "page_count": record.page_count,
+            "metadata": as_json(record.metadata),
+        }
+        await self._connection.execute(_SAVE, values)
+
+    async def delete(self, organization_id: UUID, document_id: UUID) -> bool:
+        """Hides the document; False when there is none to hide."""
+        result = await self._connection.execute(_DELETE, {"id": document_id, "organization_id": organization_id})
+        return bool(result.rowcount)
+
+    async def list(
+        self, organization_id: UUID, state: str, search: str, sort: str, ascending: bool, limit: int, offset: int
+    ) -> tuple[list[DocumentRecord], int]:
+        """A list's worth of documents, and how many match in all."""
+        pattern = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" if search else ""
+        match = {"organization_id": organization_id, "state": state, "search": pattern}
+        direction = "ASC" if ascending else "DESC"
+        statement = text(
+            f"SELECT {COLUMNS} FROM documents WHERE {_MATCH} "
+            f"ORDER BY {_SORTS[sort]} {direction}, id {direction} LIMIT :limit OFFSET :offset"
+        )
+        rows = await self._connection.execute(statement, {**match, "limit": limit, "offset": offset})
+        total = (await self._connection.execute(_COUNT, match)).scalar_one()
+        return [document(row) for row in rows], total
+
+
+def document(row: Row[Any]) -> DocumentRecord:
+    """The record of a row with COLUMNS."""
+    return DocumentRecord(**row._mapping)
+
+
+def as_json(value: object) -> str:
+    """The value as JSON text that PostgreSQL takes: it has no NUL character."""
+    return orjson.dumps(value).decode().replace("\\u0000", "")

@@ -1,0 +1,152 @@
+"""The table `jobs`."""
+
+from collections.abc import Collection
+from dataclasses import fields
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.results.records import DocumentRecord, JobRecord, Problem
+from services.results.store.documents import as_json
+
+_NAMES = tuple(field.name for field in fields(JobRecord))
+_DOCUMENT_NAMES = tuple(field.name for field in fields(DocumentRecord))
+_COLUMNS = ", ".join(f"j.{name}" for name in _NAMES)
+_DOCUMENT_COLUMNS = ", ".join(f"d.{name} AS d_{name}" for name in _DOCUMENT_NAMES)
+
+# One statement, and so one trip and one transaction, for what every upload does. A repeat with the same ids inserts
+# nothing.
+_SUBMIT = text("""
+    WITH document AS (
+        INSERT INTO documents (id, organization_id, user_id, filename, original_filename, file_size, mime_type, sha256,
+                               storage_key, state)
+        VALUES (:document_id, :organization_id, :user_id, :filename, :original_filename, :file_size, :mime_type,
+                :sha256, :storage_key, :document_state)
+        ON CONFLICT (id) DO NOTHING RETURNING id, created_at
+    ), job AS (
+        INSERT INTO jobs (id, organization_id, user_id, document_id, type, priority, config, state, stage, progress,
+                          created_at, updated_at)
+        SELECT :job_id, :organization_id, :user_id, id, :type, :priority, CAST(:config AS jsonb), :state, :stage, 0,
+               created_at, created_at
+        FROM document
+        ON CONFLICT (id) DO NOTHING RETURNING id
+    )
+    INSERT INTO tasks (id, job_id, kind, lane, pages, payload, headers)
+    SELECT :task_id, id, :kind, :lane, '{}', :payload, CAST(:headers AS jsonb) FROM job
+    RETURNING created_at
+""")
+_INSERT = text("""
+    INSERT INTO jobs (id, organization_id, user_id, document_id, type, priority, config, state, stage, progress)
+    VALUES (:id, :organization_id, :user_id, :document_id, :type, :priority, CAST(:config AS jsonb), :state, :stage,
+            :progress)
+    ON CONFLICT (id) DO NOTHING
+""")
+_SAVE = text("""
+    UPDATE jobs
+    SET config = CAST(:config AS jsonb), state = :state, stage = :stage, progress = :progress,
+        pages_total = :pages_total, pages_done = :pages_done, pages_failed = :pages_failed, pages_ocr = :pages_ocr,
+        text_length = :text_length, table_count = :table_count, attempts = :attempts,
+        error = CAST(:error AS jsonb), revision = revision + 1, updated_at = now(),
+        started_at = CASE WHEN :state = 'pending' THEN started_at ELSE coalesce(started_at, now()) END,
+        completed_at = CASE WHEN :ended THEN coalesce(completed_at, now()) END,
+        result = CASE WHEN :state = 'completed'
+            THEN CAST(:result AS jsonb) || jsonb_build_object(
+                'processing_time_ms', round(extract(epoch FROM now() - created_at) * 1000))
+            ELSE CAST(:result AS jsonb) END
+    WHERE id = :id
+    RETURNING revision, started_at, completed_at, updated_at, result
+""")
+_LOCK = text(f"""
+    SELECT {_COLUMNS}, {_DOCUMENT_COLUMNS}
+    FROM jobs j JOIN documents d ON d.id = j.document_id
+    WHERE j.id = ANY(:ids) ORDER BY j.id FOR UPDATE OF j
+""")
+_WAITING = text("""
+    SELECT id FROM jobs WHERE document_id = ANY(:document_ids) AND stage = 'waiting'
+""")
+_VISIBLE = "FROM jobs j JOIN documents d ON d.id = j.document_id AND d.deleted_at IS NULL"
+_BY_ID = text(f"SELECT {_COLUMNS} {_VISIBLE} WHERE j.id = :id AND j.organization_id = :organization_id")
+_OF_DOCUMENT = text(f"SELECT {_COLUMNS} FROM jobs j WHERE j.document_id = :document_id ORDER BY j.created_at")
+_MATCH = f"""
+    {_VISIBLE}
+    WHERE j.organization_id = :organization_id
+    AND (CAST(:state AS text) = '' OR j.state = :state)
+    AND (CAST(:type AS text) = '' OR j.type = :type)
+    AND (CAST(:document_id AS uuid) IS NULL OR j.document_id = :document_id)
+"""
+_LIST = text(f"SELECT {_COLUMNS} {_MATCH} ORDER BY j.created_at DESC, j.id DESC LIMIT :limit OFFSET :offset")
+_COUNT = text(f"SELECT count(*) {_MATCH}")
+
+
+class Jobs:
+    """Jobs of all organizations; every read for a caller names one."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def submit(
+        self, document: DocumentRecord, job: JobRecord, task: dict[str, Any], headers: dict[str, str]
+    ) -> bool:
+        """Records a document, its reading job and the first task; False when the ids were there before."""
+        values = {name: getattr(document, name) for name in _DOCUMENT_NAMES} | _values(job) | task
+        values |= {"document_id": document.id, "document_state": document.state, "headers": as_json(headers)}
+        values |= {"job_id": job.id, "state": job.state}
+        row = (await self._connection.execute(_SUBMIT, values)).one_or_none()
+        if row:
+            document.created_at = document.updated_at = job.created_at = job.updated_at = row.created_at
+        return row is not None
+
+    async def insert(self, job: JobRecord) -> bool:
+        """Records a job on a document that is there; False when its id was there before."""
+        return bool((await self._connection.execute(_INSERT, _values(job))).rowcount)
+
+    async def save(self, job: JobRecord) -> None:
+        """Saves every field that the pipeline changes and fills in revision and times."""
+        row = (await self._connection.execute(_SAVE, _values(job))).one()
+        job.revision, job.started_at, job.completed_at, job.updated_at, job.result = row
+
+    async def lock(self, ids: Collection[UUID]) -> dict[UUID, tuple[JobRecord, DocumentRecord]]:
+        """The jobs with their documents, held until the transaction ends; in one order, so that nobody deadlocks."""
+        rows = await self._connection.execute(_LOCK, {"ids": sorted(ids)})
+        return {row.id: (_job(row), _document(row)) for row in rows}
+
+    async def waiting_for(self, document_ids: Collection[UUID]) -> list[UUID]:
+        """Ids of the analyses that wait for any of the documents."""
+        return list((await self._connection.execute(_WAITING, {"document_ids": list(document_ids)})).scalars())
+
+    async def get(self, organization_id: UUID, job_id: UUID) -> JobRecord | None:
+        """The job, or None when the organization has no such or its document was deleted."""
+        row = (await self._connection.execute(_BY_ID, {"id": job_id, "organization_id": organization_id})).one_or_none()
+        return _job(row) if row else None
+
+    async def of_document(self, document_id: UUID) -> list[JobRecord]:
+        """The document's jobs, oldest first."""
+        return [_job(row) for row in await self._connection.execute(_OF_DOCUMENT, {"document_id": document_id})]
+
+    async def list(
+        self, organization_id: UUID, state: str, job_type: str, document_id: UUID | None, limit: int, offset: int
+    ) -> tuple[list[JobRecord], int]:
+        """A list's worth of jobs, newest first, and how many match in all."""
+        match = {"organization_id": organization_id, "state": state, "type": job_type, "document_id": document_id}
+        rows = await self._connection.execute(_LIST, {**match, "limit": limit, "offset": offset})
+        total = (await self._connection.execute(_COUNT, match)).scalar_one()
+        return [_job(row) for row in rows], total
+
+
+def _values(job: JobRecord) -> dict[str, Any]:
+    values = {name: getattr(job, name) for name in _NAMES}
+    error = {"code": job.error.code, "message": job.error.message} if job.error else None
+    values |= {"config": as_json(job.config), "result": as_json(job.result), "error": as_json(error)}
+    return values | {"ended": job.ended}
+
+
+def _job(row: Row[Any]) -> JobRecord:
+    values = {name: row._mapping[name] for name in _NAMES}
+    values["error"] = Problem(**row.error) if row.error else None
+    return JobRecord(**values)
+
+
+def _document(row: Row[Any]) -> DocumentRecord:
+    return DocumentRecord(**{name: row._mapping[f"d_{name}"] for name in _DOCUMENT_NAMES})

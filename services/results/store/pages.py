@@ -1,0 +1,97 @@
+"""The table `pages`: a row is a page that was settled, and it is settled once."""
+
+from collections.abc import AsyncIterator, Collection, Sequence
+from dataclasses import fields
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.results.records import PageRecord, Problem
+
+_TYPES = {
+    "number": "integer",
+    "width": "real",
+    "height": "real",
+    "source": "text",
+    "language": "text",
+    "confidence": "real",
+    "text": "text",
+    "table_count": "integer",
+    "engine": "text",
+    "layout": "bytea",
+    "layout_key": "text",
+    "problem_code": "text",
+    "problem_message": "text",
+}
+_NAMES = ", ".join(_TYPES)
+_ARRAYS = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _TYPES.items())
+_PAGE_FIELDS = tuple(field.name for field in fields(PageRecord) if field.name != "problem")
+_BATCH = 32
+
+_SETTLE = text(f"""
+    INSERT INTO pages (document_id, {_NAMES})
+    SELECT CAST(:document_id AS uuid), * FROM unnest({_ARRAYS})
+    ON CONFLICT (document_id, number) DO NOTHING
+    RETURNING number
+""")
+_SETTLED = text("SELECT number FROM pages WHERE document_id = :document_id AND number = ANY(:numbers)")
+_FAILED = text("""
+    SELECT number, problem_code, problem_message FROM pages
+    WHERE document_id = :document_id AND problem_code IS NOT NULL ORDER BY number
+""")
+_READ = "document_id = :document_id AND problem_code IS NULL"
+_AFTER = text(f"SELECT {_NAMES} FROM pages WHERE {_READ} AND number > :after ORDER BY number LIMIT :limit")
+_OFFSET = text(f"SELECT {_NAMES} FROM pages WHERE {_READ} ORDER BY number LIMIT :limit OFFSET :offset")
+_COUNT = text(f"SELECT count(*) FROM pages WHERE {_READ}")
+
+
+class Pages:
+    """Pages of documents; whoever reads them has looked the document up for its caller before."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def settle(self, document_id: UUID, pages: Sequence[PageRecord]) -> frozenset[int]:
+        """Records pages; answers the numbers of those that were not settled before."""
+        if not pages:
+            return frozenset()
+        values: dict[str, Any] = {name: [getattr(page, name) for page in pages] for name in _PAGE_FIELDS}
+        values["text"] = [page.text.replace("\0", "") for page in pages]
+        values["problem_code"] = [page.problem.code if page.problem else None for page in pages]
+        values["problem_message"] = [page.problem.message if page.problem else None for page in pages]
+        rows = await self._connection.execute(_SETTLE, {"document_id": document_id, **values})
+        return frozenset(rows.scalars())
+
+    async def unsettled(self, document_id: UUID, numbers: Collection[int]) -> list[int]:
+        """Those of the numbers that are not settled, in order."""
+        rows = await self._connection.execute(_SETTLED, {"document_id": document_id, "numbers": list(numbers)})
+        return sorted(set(numbers) - set(rows.scalars()))
+
+    async def failures(self, document_id: UUID) -> tuple[tuple[int, Problem], ...]:
+        """Numbers and problems of the pages that could not be read."""
+        rows = await self._connection.execute(_FAILED, {"document_id": document_id})
+        return tuple((row.number, Problem(row.problem_code, row.problem_message)) for row in rows)
+
+    async def list(self, document_id: UUID, limit: int, offset: int) -> tuple[list[PageRecord], int]:
+        """A list's worth of the pages read so far, and how many there are in all."""
+        parameters = {"document_id": document_id, "limit": limit, "offset": offset}
+        rows = await self._connection.execute(_OFFSET, parameters)
+        total = (await self._connection.execute(_COUNT, {"document_id": document_id})).scalar_one()
+        return [_page(row) for row in rows], total
+
+    async def each(self, document_id: UUID) -> AsyncIterator[PageRecord]:
+        """Every page read so far, in order, a few at a time in memory."""
+        after, more = 0, True
+        while more:
+            parameters = {"document_id": document_id, "after": after, "limit": _BATCH}
+            rows = (await self._connection.execute(_AFTER, parameters)).all()
+            more = len(rows) == _BATCH
+            for row in rows:
+                after = row.number
+                yield _page(row)
+
+
+def _page(row: Row[Any]) -> PageRecord:
+    return PageRecord(**{name: row._mapping[name] for name in _PAGE_FIELDS})

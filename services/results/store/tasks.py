@@ -1,0 +1,118 @@
+"""The table `tasks`: the outbox, and until a task's row is deleted the proof that it is unfinished."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.results.store.documents import as_json
+
+_COLUMNS = "id, job_id, kind, lane, pages, payload, headers, attempt, sequence"
+
+_INSERT = text("""
+    INSERT INTO tasks (id, job_id, kind, lane, pages, payload, headers)
+    SELECT id, job_id, kind, lane, CAST(pages AS integer[]), payload, CAST(:headers AS jsonb)
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:job_ids AS uuid[]), CAST(:kinds AS text[]), CAST(:lanes AS text[]),
+                CAST(:pages AS text[]), CAST(:payloads AS bytea[])) AS new (id, job_id, kind, lane, pages, payload)
+""")
+_BY_ID = text(
+    "SELECT id, job_id, kind, lane, pages, payload, headers, attempt, sequence FROM tasks WHERE id = ANY(:ids)"
+)
+_DONE = text("DELETE FROM tasks WHERE id = ANY(:ids)")
+_DONE_JOBS = text("DELETE FROM tasks WHERE job_id = ANY(:job_ids)")
+_PUBLISHED = text("""
+    UPDATE tasks SET sequence = published.sequence, check_at = now() + interval '15 seconds'
+    FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:sequences AS bigint[]))
+         AS published (id, attempt, sequence)
+    WHERE tasks.id = published.id AND tasks.attempt = published.attempt
+""")
+_DUE = text(f"""
+    UPDATE tasks SET check_at = now() + interval '15 seconds'
+    WHERE id IN (SELECT id FROM tasks WHERE check_at < now() ORDER BY check_at LIMIT :limit FOR UPDATE SKIP LOCKED)
+    RETURNING {_COLUMNS}
+""")
+_AGAIN = text(f"""
+    UPDATE tasks SET attempt = attempt + 1, sequence = NULL, check_at = now() + interval '2 seconds'
+    WHERE id = :id AND attempt = :attempt
+    RETURNING {_COLUMNS}
+""")
+_CHECK_ALL = text("UPDATE tasks SET check_at = now() WHERE sequence IS NOT NULL")
+
+
+@dataclass(frozen=True)
+class TaskRecord:
+    """A task that is not done."""
+
+    id: UUID
+    job_id: UUID
+    kind: str
+    lane: str
+    pages: tuple[int, ...]
+    payload: bytes
+    """A `pagemesh.work.v1.Task`, its attempt left out."""
+    headers: dict[str, str] = field(default_factory=dict)
+    attempt: int = 1
+    sequence: int | None = None
+    """Where it stands in the stream; None while the broker has not confirmed it."""
+
+
+class Tasks:
+    """Unfinished tasks of all jobs."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def insert(self, tasks: Sequence[TaskRecord], headers: dict[str, str]) -> None:
+        """Records the intent to publish the tasks."""
+        if not tasks:
+            return
+        values = {
+            "ids": [task.id for task in tasks],
+            "job_ids": [task.job_id for task in tasks],
+            "kinds": [task.kind for task in tasks],
+            "lanes": [task.lane for task in tasks],
+            "pages": ["{" + ",".join(map(str, task.pages)) + "}" for task in tasks],
+            "payloads": [task.payload for task in tasks],
+            "headers": as_json(headers),
+        }
+        await self._connection.execute(_INSERT, values)
+
+    async def get(self, ids: Collection[UUID]) -> dict[UUID, TaskRecord]:
+        """Those of the tasks that are not done."""
+        return {row.id: _task(row) for row in await self._connection.execute(_BY_ID, {"ids": list(ids)})}
+
+    async def done(self, ids: Collection[UUID]) -> None:
+        """Forgets tasks that are done."""
+        if ids:
+            await self._connection.execute(_DONE, {"ids": list(ids)})
+
+    async def done_with_jobs(self, job_ids: Collection[UUID]) -> None:
+        """Forgets what is left of jobs that have ended."""
+        if job_ids:
+            await self._connection.execute(_DONE_JOBS, {"job_ids": list(job_ids)})
+
+    async def published(self, confirmed: Sequence[tuple[UUID, int, int]]) -> None:
+        """Notes (task, attempt, sequence) of tasks that the broker has confirmed."""
+        ids, attempts, sequences = zip(*confirmed, strict=True)
+        values = {"ids": list(ids), "attempts": list(attempts), "sequences": list(sequences)}
+        await self._connection.execute(_PUBLISHED, values)
+
+    async def due(self, limit: int) -> list[TaskRecord]:
+        """Tasks whose check is due, each for one replica alone; the next check is put off."""
+        return [_task(row) for row in await self._connection.execute(_DUE, {"limit": limit})]
+
+    async def again(self, task: TaskRecord) -> TaskRecord | None:
+        """The task's next attempt; None when it is done or somebody else has begun one."""
+        row = (await self._connection.execute(_AGAIN, {"id": task.id, "attempt": task.attempt})).one_or_none()
+        return _task(row) if row else None
+
+    async def check_all(self) -> None:
+        """Makes every published task due: the broker may have lost them."""
+        await self._connection.execute(_CHECK_ALL)
+
+
+def _task(row: Row[Any]) -> TaskRecord:
+    return TaskRecord(**{**row._mapping, "pages": tuple(row.pages), "payload": bytes(row.payload)})

@@ -1,0 +1,1 @@
+"""Each service alone, over its own API, with real servers beside it."""

@@ -1,0 +1,1 @@
+"""The contents of the demo documents under `samples/`, one module a document."""
