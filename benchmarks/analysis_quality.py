@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import pypdfium2
-from pagemesh.results.v1.page_pb2 import Page
 
+from pagemesh.results.v1.page_pb2 import Page
 from services.analysis.evidence import EvidenceIndex
 from services.analysis.local import MODEL_VERSION, analyze_document
 from services.analysis.reading import read_document

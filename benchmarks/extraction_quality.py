@@ -21,10 +21,10 @@ from statistics import fmean, median
 from typing import Any
 
 import pypdfium2 as pdfium
-from pagemesh.results.v1 import page_pb2
 from pdfminer.high_level import extract_text as pdfminer_text
 
 from benchmarks.table_score import relations_of_tables, relations_of_truth, score
+from pagemesh.results.v1 import page_pb2
 from services.ingest.text import ExtractionMode, extract_pages
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -3,7 +3,8 @@
     PYTHONPATH=.:gen python benchmarks/ocr_quality.py [--drivers tesserocr pytesseract] [--dpi 150 200 300]
 
 Reads the scans, scanned images and receipts that have a text as ground truth under PAGEMESH_CORPUS (or
-../shared/corpus), and writes benchmarks/results/ocr_quality.json. Each driver and resolution runs in a process of its own, one after the other.
+../shared/corpus), and writes benchmarks/results/ocr_quality.json. Each driver and resolution runs in a process of its
+own, one after the other.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ counts once. Cells are compared without white space.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from pagemesh.results.v1 import page_pb2
@@ -70,4 +71,4 @@ def _neighbours(
     places: Sequence[tuple[int, int]], texts: dict[tuple[int, int], str]
 ) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     filled = [place for place in dict.fromkeys(places) if texts.get(place)]
-    return list(zip(filled, filled[1:], strict=False))
+    return list(pairwise(filled))

@@ -12,6 +12,7 @@ Json = dict[str, Any]
 
 _EXCERPT_CHARACTERS = 600
 _ROWS = 12
+_VALUES = 6
 
 
 def print_outcome(outcome: Json) -> None:
@@ -50,40 +51,36 @@ def _table(rows: list[list[str]]) -> Table:
 
 
 def _print_analysis(console: Console, analysis: Json) -> None:
-    confidence = analysis.get("confidence_score")
-    sure = "" if confidence is None else f", confidence {confidence:.2f}"
-    console.print(Text(f"\n{analysis['analysis_type']} by {analysis['model_version']}{sure}", style="bold"))
+    sure = f"confidence {analysis['confidence_score']:.2f}"
+    console.print(Text(f"\n{analysis['analysis_type']} by {analysis['model_version']}, {sure}", style="bold"))
     found = dict(analysis["result_data"])
     evidence = found.pop("evidence", {})
-    for name, value in found.items():
+    for name in sorted(found, key=lambda name: (name != "summary", name)):
+        if name.endswith("_detail"):
+            continue  # the same values again, taken apart for programs
         console.print(f"  {name}:")
-        for line in _value_lines(value):
+        values = _values(name, found[name])
+        for path, line in values[:_VALUES]:
             console.print(f"    {line}")
-    if evidence:
-        console.print("  evidence:")
-        for name, places in evidence.items():
-            console.print(f"    {name}: {_places(places)}")
+            for place in _places(evidence.get(path, [])):
+                console.print(Text(f"        {place}", style="dim"))
+        if len(values) > _VALUES:
+            console.print(f"    … and {len(values) - _VALUES} more; --json shows all")
 
 
-def _value_lines(value: object) -> list[str]:
+def _values(name: str, value: object) -> list[tuple[str, str]]:
+    """Each single value with the path under which its evidence is."""
     if isinstance(value, dict):
-        return [f"{name}: {_short(inner)}" for name, inner in value.items()]
+        return [(f"{name}.{key}", f"{key}: {_short(inner)}") for key, inner in value.items()]
     if isinstance(value, list):
-        return [f"- {_short(inner)}" for inner in value]
-    return [_short(value)]
+        return [(f"{name}[{number}]", f"- {_short(inner)}") for number, inner in enumerate(value)]
+    return [(name, _short(value))]
 
 
-def _places(places: object) -> str:
-    several = places if isinstance(places, list) else [places]
-    return "; ".join(_place(place) for place in several)
-
-
-def _place(place: object) -> str:
-    if isinstance(place, dict) and "quote" in place:
-        return f"page {place.get('page', '?')}, “{_short(place['quote'])}”"
-    return _short(place)
+def _places(evidence: Json | list[Json]) -> list[str]:
+    several = evidence if isinstance(evidence, list) else [evidence]
+    return [f"page {place['page']}: “{_short(place['quote'])}”" for place in several if "quote" in place]
 
 
 def _short(value: object) -> str:
-    text = value if isinstance(value, str) else str(value)
-    return textwrap.shorten(text, 160, placeholder=" …")
+    return textwrap.shorten(str(value), 160, placeholder=" …")

@@ -51,8 +51,38 @@ class NowhereToSubmitError(Exception):
 
 def submit(submission: Submission, layout: Layout, url: str | None, token: str | None) -> int:
     """Submits and prints. Returns 0 when every document was read, else 1. Raises NowhereToSubmitError."""
-    address, account = _whereabouts(layout, url, token)
-    outcomes = asyncio.run(_submit(submission, address, account, local=url is None))
+    running = load(layout)
+    is_local = running is not None and url in (None, running.url)
+    if url is None and running is None:
+        raise NowhereToSubmitError(f"No stack runs in {layout.root}: start one with `pagemesh up`, or give --url.")
+    if not token and not is_local:
+        raise NowhereToSubmitError(f"{url} needs a token: --token or PAGEMESH_TOKEN.")
+    account: Account = GivenToken(token) if token else LocalAccount(layout.credentials)
+    address = url or (running.url if running else "")
+    outcomes = asyncio.run(_submit(submission, address, account, is_local))
+    _give_back(submission, outcomes)
+    return 1 if any(outcome.error for outcome in outcomes) else 0
+
+
+async def send_all(submission: Submission, client: Client) -> list[Outcome]:
+    """Sends every file, a few at a time, and waits until each has ended."""
+    room = asyncio.Semaphore(_AT_ONCE)
+    with open_progress([file.name for file in submission.files]) as progress:
+        return await asyncio.gather(
+            *(
+                _one(client, number, file, submission.fields, progress, room)
+                for number, file in enumerate(submission.files)
+            )
+        )
+
+
+async def _submit(submission: Submission, url: str, account: Account, is_local: bool) -> list[Outcome]:
+    # The environment's proxies are for other machines.
+    async with httpx.AsyncClient(base_url=url, timeout=_SECONDS, trust_env=not is_local) as http:
+        return await send_all(submission, Client(http, account))
+
+
+def _give_back(submission: Submission, outcomes: list[Outcome]) -> None:
     for outcome in outcomes:
         if submission.save:
             _save(submission.save, outcome)
@@ -61,35 +91,6 @@ def submit(submission: Submission, layout: Layout, url: str | None, token: str |
     if submission.as_json:
         json.dump([asdict(outcome) for outcome in outcomes], sys.stdout, ensure_ascii=False, indent=2)
         print()
-    return 1 if any(outcome.error for outcome in outcomes) else 0
-
-
-def _whereabouts(layout: Layout, url: str | None, token: str | None) -> tuple[str, Account]:
-    account: Account = GivenToken(token) if token else LocalAccount(layout.credentials)
-    if url and token:
-        return url, account
-    running = load(layout)
-    if url:
-        if running is None or running.url.rstrip("/") != url.rstrip("/"):
-            raise NowhereToSubmitError(f"{url} needs a token: --token or PAGEMESH_TOKEN.")
-        return url, account
-    if running is None:
-        raise NowhereToSubmitError(f"No stack runs in {layout.root}: start one with `pagemesh up`, or give --url.")
-    return running.url, account
-
-
-async def _submit(submission: Submission, url: str, account: Account, local: bool) -> list[Outcome]:
-    room = asyncio.Semaphore(_AT_ONCE)
-    # The environment's proxies are for other machines.
-    async with httpx.AsyncClient(base_url=url, timeout=_SECONDS, trust_env=not local) as http:
-        client = Client(http, account)
-        with open_progress([file.name for file in submission.files]) as progress:
-            return await asyncio.gather(
-                *(
-                    _one(client, number, file, submission.fields, progress, room)
-                    for number, file in enumerate(submission.files)
-                )
-            )
 
 
 async def _one(
@@ -103,8 +104,10 @@ async def _one(
         outcome.error = {"code": error.code, "message": error.message}
     except httpx.HTTPStatusError as error:
         outcome.error = {"code": "login_failed", "message": f"The server answered {error.response.status_code}."}
-    except (httpx.TransportError, OSError) as error:
+    except httpx.TransportError as error:
         outcome.error = {"code": "unreachable", "message": str(error) or type(error).__name__}
+    except OSError as error:
+        outcome.error = {"code": "unreadable_file", "message": str(error)}
     if outcome.error:
         progress.failed(number, outcome.error["code"])
     return outcome

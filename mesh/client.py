@@ -12,11 +12,17 @@ from mesh.settings import MeshSettings
 
 DEFAULT_SECONDS = 10.0
 
-# Only UNAVAILABLE is retried: it says that the call may not have begun, and every method here may be repeated.
+# Only UNAVAILABLE is retried, and only where a repeat changes nothing: a refresh token is spent by the first try, and
+# a second registration would find the email taken.
+_NOT_REPEATABLE = [
+    {"service": "pagemesh.auth.v1.AccountService", "method": "Refresh"},
+    {"service": "pagemesh.auth.v1.AccountService", "method": "Register"},
+]
 _SERVICE_CONFIG = json.dumps(
     {
         "loadBalancingConfig": [{"round_robin": {}}],
         "methodConfig": [
+            {"name": _NOT_REPEATABLE},
             {
                 "name": [{}],
                 "retryPolicy": {
@@ -26,7 +32,7 @@ _SERVICE_CONFIG = json.dumps(
                     "backoffMultiplier": 3,
                     "retryableStatusCodes": ["UNAVAILABLE"],
                 },
-            }
+            },
         ],
     }
 )

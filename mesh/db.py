@@ -7,11 +7,12 @@ import psycopg
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mesh.errors import Unavailable
 
-AWAY = (OperationalError, InterfaceError, psycopg.OperationalError, OSError)
+AWAY = (OperationalError, InterfaceError, PoolExhausted, psycopg.OperationalError, OSError)
 _MIGRATION_LOCK = 0x70_61_67_65  # any constant that all replicas share
 
 

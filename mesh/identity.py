@@ -21,6 +21,7 @@ ALGORITHM = "EdDSA"
 _REFRESH_SECONDS = 300.0
 _UNKNOWN_KEY_PAUSE_SECONDS = 2.0
 _REMEMBERED_TOKENS = 10_000
+_CLOCK_SKEW_SECONDS = 5
 
 JwksSource = Callable[[], Awaitable[str]]
 
@@ -87,6 +88,7 @@ class TokenVerifier:
                 algorithms=[ALGORITHM],
                 issuer=ISSUER,
                 audience=AUDIENCE,
+                leeway=_CLOCK_SKEW_SECONDS,
                 options={"require": ["exp", "iat", "sub", "org"]},
             )
         except jwt.PyJWTError as error:

@@ -86,6 +86,7 @@ class MeshServer:
         """Turns unready, lets calls in hand finish within the drain time, then closes."""
         if self._watch:
             self._watch.cancel()
+            await asyncio.wait({self._watch})
         await self._health.enter_graceful_shutdown()
         await self._server.stop(self._settings.drain_seconds)
 

@@ -11,7 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class MeshSettings(BaseSettings):
     """How a service reaches its neighbours. Addresses are gRPC targets: `host:port` or `unix:/path`."""
 
-    model_config = SettingsConfigDict(env_prefix="PAGEMESH_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="PAGEMESH_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     environment: Literal["development", "production"] = "development"
     instance: str = Field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}")

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.analysis.pairs import Pair
+from services.analysis.labels import Pair
 from services.analysis.reading import Document, Line
 from services.analysis.sentences import Sentence
 from services.analysis.values import Value, find_dates, find_values

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 from typing import Final
 
 from services.analysis.values import Kind
@@ -111,7 +112,7 @@ _TOTAL_CLAIMS: Final = tuple(
     (strength, re.compile(pattern, re.IGNORECASE))
     for strength, pattern in (
         (5, r"grand|net total|amount due|total due|payable|balance due|net to pay|à payer|te betalen|देय"),
-        (2, r"total sales"),
+        (2.5, r"total sales"),
         (4, r"incl|ttc|inclusive|factuur|invoice"),
         (3, r"\A\W*tota+l\W*(?:rm|[$€₹])?\W*\Z|कुल|योग|gesamt"),
         (1, r"."),
@@ -119,13 +120,14 @@ _TOTAL_CLAIMS: Final = tuple(
 )
 
 
-def canonical(label: str) -> list[tuple[str, frozenset[Kind]]]:
+@lru_cache(maxsize=4_096)
+def canonical(label: str) -> tuple[tuple[str, frozenset[Kind]], ...]:
     """The fields that a label may name, the likeliest first, each with the kinds of value that it takes."""
     tidy = " ".join(label.split())
     for form in dict.fromkeys((tidy, _ANNEX.sub("", tidy), _BRACKETS.sub(" ", tidy).strip())):
-        if found := [(name, kinds) for name, kinds, pattern in _COMPILED if pattern.match(form)]:
+        if found := tuple((name, kinds) for name, kinds, pattern in _COMPILED if pattern.match(form)):
             return found
-    return []
+    return ()
 
 
 def field_name(label: str) -> str:
@@ -134,6 +136,6 @@ def field_name(label: str) -> str:
     return _NOT_NAME.sub("_", folded).strip("_")[:60].rstrip("_")
 
 
-def total_claim(label: str) -> int:
+def total_claim(label: str) -> float:
     """How strongly a label says that its amount is the one to pay, 1 to 5 (sales totals come before rounding)."""
-    return next((strength for strength, pattern in _TOTAL_CLAIMS if pattern.search(label)), 0)
+    return next((strength for strength, pattern in _TOTAL_CLAIMS if pattern.search(label)), 0.0)

@@ -26,6 +26,7 @@ _FUZZY_RATIO: Final = 0.8
 _MAX_QUOTE_WORDS: Final = 400
 _MIN_SQUEEZED: Final = 10
 _MAX_POSTINGS: Final = 2_000
+_MAX_BY_CHARACTER: Final = 300
 _JOINT: Final = re.compile(r"(?<=\w)[-\u00ad\ufffe\u2010\u2011]\s*(?=[^\W\d_])|[\u00ad\ufffe]")
 _KEPT: Final = re.compile(rf"\d+(?:[.,]\d+)+|{WORD_CLASS}+|%")
 _CJK: Final = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\u0e00-\u0e7f]")
@@ -123,7 +124,7 @@ class EvidenceIndex:
         for page, start in self._candidates(wanted, claimed):
             tokens = self._words[page]
             window = tokens[start : start + len(wanted) + 2]
-            ratio = SequenceMatcher(None, " ".join(wanted), " ".join(window), autojunk=False).ratio()
+            ratio = _likeness(wanted, window)
             if ratio > best_ratio and _numbers(wanted) <= _numbers(window):
                 best_ratio, best = ratio, (page, start)
         if best is None or best_ratio < _FUZZY_RATIO:
@@ -176,6 +177,14 @@ def _index(page: PageText) -> _PageIndex:
         broken = bool(form) and len(line.text) > 1 and line.text[-1] in "-\u00ad\ufffe\u2010"
     index.text = "".join(parts)
     return index
+
+
+def _likeness(wanted: list[str], window: list[str]) -> float:
+    """How alike two stretches are, 0 to 1: by characters, or by words where that would take long."""
+    one, other = " ".join(wanted), " ".join(window)
+    if len(one) <= _MAX_BY_CHARACTER:
+        return SequenceMatcher(None, one, other, autojunk=False).ratio()
+    return SequenceMatcher(None, wanted, window, autojunk=False).ratio()
 
 
 def _numbers(tokens: Iterable[str]) -> set[str]:

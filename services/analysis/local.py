@@ -14,8 +14,10 @@ from services.analysis.faults import AnalysisFault
 from services.analysis.insights import insights
 from services.analysis.keywords import Tag, tags
 from services.analysis.kinds import Label, classify
-from services.analysis.metrics import Metric, fields, headline, key_metrics, prose_metrics
-from services.analysis.pairs import Pair, find_pairs
+from services.analysis.labels import Pair
+from services.analysis.letterhead import headline
+from services.analysis.metrics import Metric, fields, key_metrics, prose_metrics
+from services.analysis.pairs import find_pairs
 from services.analysis.reading import Document, Line
 from services.analysis.request import AnalysisRequest, AnalysisResult
 from services.analysis.sentences import Sentence, sentences

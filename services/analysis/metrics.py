@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from services.analysis.canonical import canonical, field_name, total_claim
-from services.analysis.pairs import Pair
-from services.analysis.reading import Document, Line
+from services.analysis.labels import Pair
+from services.analysis.reading import Line
 from services.analysis.sentences import Sentence
 from services.analysis.values import IDENTIFIER, Value, find_dates, find_values
 
@@ -30,13 +30,6 @@ _NUMERALS: Final = re.compile(r"\d+")
 _FIGURE: Final = re.compile(
     r"\d\s?(?:%|percent|प्रतिशत|million|billion|लाख|करोड़|[€₹])|[$€£¥₹]\s?\d|\b(?:Rs|USD|EUR|INR|GBP)\b"
 )
-_COMPANY: Final = re.compile(
-    r"\b(?:inc|ltd|limited|llc|llp|gmbh|b\.?v|s\.?a|sarl|plc|corp(?:oration)?|co|pvt|sdn\.? bhd|enterprises?|"
-    r"restaurant|restoran|trading|store|stores|services|company)\b\.?|लिमिटेड|प्राइवेट",
-    re.IGNORECASE,
-)
-_ADDRESS_END: Final = re.compile(r"[:#@]|\b(?:tel|fax|phone|gst|reg|invoice|bill|date|www)\b|^\W*\(", re.IGNORECASE)
-_POSTCODE: Final = re.compile(r"\b(?:\d{5,6}(?:-\d{4})?|\d{4}\s?[A-Z]{2}|[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2})\b")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +73,9 @@ def _named(pair: Pair) -> Iterator[Metric]:
 
 def _claim(name: str, pair: Pair) -> float:
     if name != "total":
-        return 3.0
+        return 2.5 if pair.origin == "above" else 3.0
     # Two or three figures after a total are those of a tax table, whose net amount comes first.
-    return total_claim(pair.label) - (1.0 if pair.origin == "row" and 1 < len(pair.values) < 4 else 0.0)
+    return total_claim(pair.label) - (1.0 if pair.origin != "table" and 1 < len(pair.values) < 4 else 0.0)
 
 
 def _doubt(name: str, value: Value) -> float:
@@ -158,58 +151,6 @@ def _identifier(text: str) -> Value | None:
         return None
     compact = re.fullmatch(r"[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,5}){3,8}", text.strip())
     return Value((compact or match)[0].strip(), "identifier")
-
-
-def headline(document: Document, found: dict[str, Metric]) -> Iterator[Metric]:
-    """What a business paper says without a label: its date, who issued it and where."""
-    lines = [line for page in document.pages[:1] for line in page.lines]
-    if "date" not in found:
-        for line in lines:
-            if dates := find_dates(line.text):
-                yield Metric("date", dates[0], (line,), 9.0)
-                break
-    issuer = _issuer(lines)
-    if issuer is None:
-        return
-    yield Metric("issuer", Value(lines[issuer].text, "text"), (lines[issuer],), 9.0)
-    address = _address(lines[issuer + 1 : issuer + 8])
-    if address:
-        yield Metric("address", Value(" ".join(line.text for line in address), "text"), tuple(address), 8.0)
-
-
-def _issuer(lines: Sequence[Line]) -> int | None:
-    """The place of the first line that names a company, or the fuller form of that name just after it."""
-    named = [place for place, line in enumerate(lines[:8]) if _names_company(line.text)]
-    if not named:
-        return next(
-            (n for n, line in enumerate(lines[:4]) if len(line.text.split()) >= 2 and _plain_name(line.text)), None
-        )
-    first = lines[named[0]].text.rstrip(".")
-    return next((place for place in named[1:3] if first in lines[place].text), named[0])
-
-
-def _names_company(text: str) -> bool:
-    return bool(_COMPANY.search(text)) and len(text) <= 60 and _plain_name(text)
-
-
-def _plain_name(text: str) -> bool:
-    return (
-        text[0].isupper()
-        and not any(c.isdigit() for c in text)
-        and not re.search(r"[:?!]|invoice|receipt", text, re.IGNORECASE)
-    )
-
-
-def _address(lines: Sequence[Line]) -> list[Line]:
-    """The lines from the first one with a number up to a phone number or label, if a postcode is among them."""
-    taken: list[Line] = []
-    for line in lines:
-        ends = _ADDRESS_END.search(line.text)
-        if ends and taken:
-            break
-        if not ends and (taken or (" " in line.text and _NUMERALS.search(line.text))):
-            taken.append(line)
-    return taken if any(_POSTCODE.search(line.text) for line in taken) else []
 
 
 def prose_metrics(sentences: Iterable[Sentence]) -> Iterator[Metric]:

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError, best_match
+from referencing import Registry
 from referencing.exceptions import Unresolvable
 
 from services.analysis.canonical import canonical, field_name
@@ -22,6 +23,8 @@ def check_schema(schema: Mapping[str, Any]) -> None:
     """Raise `invalid_output_schema` unless this is a JSON Schema of an object without outside references."""
     try:
         Draft202012Validator.check_schema(schema)
+    except RecursionError:
+        raise AnalysisFault("invalid_output_schema", "output_schema is nested too deeply.") from None
     except SchemaError as fault:
         raise AnalysisFault(
             "invalid_output_schema", f"output_schema is no JSON Schema: {fault.message[:200]}"
@@ -35,15 +38,20 @@ def check_schema(schema: Mapping[str, Any]) -> None:
 def violation(data: Any, schema: Mapping[str, Any]) -> str | None:
     """Why data does not fit a schema, as "place: reason", or None where it does."""
     try:
-        error: ValidationError | None = best_match(Draft202012Validator(schema).iter_errors(data))
+        error: ValidationError | None = best_match(_validator(schema).iter_errors(data))
     except (Unresolvable, RecursionError) as fault:
         raise AnalysisFault("invalid_output_schema", "output_schema has references that lead nowhere.") from fault
     return None if error is None else f"{error.json_path}: {error.message[:300]}"
 
 
+def _validator(schema: Mapping[str, Any]) -> Draft202012Validator:
+    """A validator whose registry is empty, so that no reference is ever fetched."""
+    return Draft202012Validator(schema, registry=Registry())
+
+
 def _references(schema: Any) -> list[str]:
     if isinstance(schema, Mapping):
-        own = [schema["$ref"]] if isinstance(schema.get("$ref"), str) else []
+        own = [schema[name] for name in ("$ref", "$dynamicRef") if isinstance(schema.get(name), str)]
         return own + [found for value in schema.values() for found in _references(value)]
     if isinstance(schema, list):
         return [found for value in schema for found in _references(value)]

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-from services.analysis.reading import Document, Line, Row
+from services.analysis.canonical import canonical
+from services.analysis.labels import MAX_VALUE, SHORT, Pair, is_label, only_figures, tidy_label
+from services.analysis.reading import Document, Line
+from services.analysis.tables import column_pairs, row_pairs
 from services.analysis.values import Value, find_values
-from services.analysis.words import STOP, words
 
-Origin = Literal["colon", "row", "table", "number_sign"]
-
-_MAX_LABEL_WORDS: Final = 7
-_MAX_VALUE: Final = 160
+_MAX_LINES: Final = 60_000  # those of a thousand full pages
 _TAIL: Final = 12  # a line that ends in figures has a digit among so many last characters
-_LETTERS: Final = re.compile(r"[^\W\d_]")
-_LEADER: Final = re.compile(r"[\s.:…·|=_-]+$")
 _NUMBER_SIGN: Final = re.compile(
     r"(?P<label>(?:[^\W\d_]+[ -]){0,2}[^\W\d_]+\s?(?:no|nos|nr|num|number|nummer|n[°ºo]|#|id)\.?)\s*[:#]*\s*"
     r"(?P<value>#?\s?(?=[\w/.-]*\d)[A-Za-z0-9][\w/.-]{2,})",
+    re.IGNORECASE,
+)
+_REGISTERED: Final = re.compile(
+    r"\b(?P<label>iban|bic|swift|vat|btw|tva|gstin|siret|siren|pan)\s+(?P<value>(?=[A-Z0-9]*\d)[A-Z0-9]{8,34})\b",
     re.IGNORECASE,
 )
 _SIGN: Final = re.compile(r"#|(?:\b|(?<=[a-z]))(?:no|nos|nr|num|number|nummer|n[°ºo]|id)\b", re.IGNORECASE)
@@ -33,56 +33,53 @@ _KNOWN_TAIL: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
-    """A label, its value as printed, the values read in it, and the lines that say so."""
-
-    label: str
-    text: str
-    values: tuple[Value, ...]
-    lines: tuple[Line, ...]
-    origin: Origin
-    columns: tuple[str, ...] = ()
-
-
 def find_pairs(document: Document, prose: Collection[int] = ()) -> list[Pair]:
     """All pairs in reading order; the same label may come more than once.
 
     `prose` holds the `id` of lines that belong to sentences: figures at their end have no label.
     """
     found: list[Pair] = []
+    budget = _MAX_LINES
     for page in document.pages:
         lines = document.body(page)
         for place, line in enumerate(lines):
+            budget -= 1
+            if budget < 0:
+                break
             if id(line) not in prose:
                 found.extend(_figures(line, lines[place - 1] if place else None))
             found.extend(_labelled(line, lines[place + 1 : place + 2]))
         for row in page.rows:
-            found.extend(_row_pairs(row))
+            found.extend(row_pairs(row))
+            found.extend(column_pairs(row))
     return found
 
 
 def _labelled(line: Line, after: Sequence[Line]) -> Iterator[Pair]:
-    """Pairs that a colon or a number sign makes."""
+    """Pairs that a colon or a number sign makes, or a well-known label above its value."""
     text = line.text
     if ":" in text or "：" in text:
         yield from _colon_pairs(line, after)
-    elif (
-        len(text) <= _MAX_VALUE and _DIGIT.search(text) and _SIGN.search(text) and (match := _NUMBER_SIGN.search(text))
-    ):
-        yield Pair(match["label"].strip(), match["value"].strip(), (), (line,), "number_sign")
+    elif len(text) > MAX_VALUE:
+        return
+    elif _DIGIT.search(text):
+        if match := (_SIGN.search(text) and _NUMBER_SIGN.search(text)) or _REGISTERED.search(text):
+            yield Pair(match["label"].strip(), match["value"].strip(), (), (line,), "number_sign")
+    elif len(text) <= SHORT and after and _DIGIT.search(after[0].text[:SHORT]) and canonical(text):
+        value = after[0].text
+        yield Pair(tidy_label(text), value, tuple(find_values(value)), (line, after[0]), "above")
 
 
 def _figures(line: Line, before: Line | None) -> Iterator[Pair]:
     """Pairs of words and the figures after them, or of words under an amount that stands alone."""
-    if len(line.text) > _MAX_VALUE:
+    if len(line.text) > MAX_VALUE:
         return
     if _DIGIT.search(line.text, max(0, len(line.text) - _TAIL)):
         yield from _trailing_figures(line)
     elif before is not None and len(before.text) <= 30 and _DIGIT.search(before.text) and ":" not in line.text:
         values = find_values(before.text)
-        if len(values) == 1 and values[0].kind == "amount" and _only_figures(before.text) and is_label(line.text):
-            yield Pair(_tidy(line.text), before.text, tuple(values), (before, line), "row")
+        if len(values) == 1 and values[0].kind == "amount" and only_figures(before.text) and is_label(line.text):
+            yield Pair(tidy_label(line.text), before.text, tuple(values), (before, line), "row")
 
 
 def _colon_pairs(line: Line, after: Sequence[Line]) -> Iterator[Pair]:
@@ -106,8 +103,8 @@ def _pair(line: Line, label: str, value: str, after: Sequence[Line]) -> Iterator
     lines: tuple[Line, ...] = (line,)
     if not value and after and ":" not in after[0].text and len(after[0].text) <= 60 and not after[0].opens_paragraph:
         value, lines = after[0].text, (line, after[0])
-    if value and len(value) <= _MAX_VALUE and _LETTERS_OR_DIGIT.search(value):
-        yield Pair(_tidy(label), value, tuple(find_values(value)), lines, "colon")
+    if value and len(value) <= MAX_VALUE and _LETTERS_OR_DIGIT.search(value):
+        yield Pair(tidy_label(label), value, tuple(find_values(value)), lines, "colon")
 
 
 _LETTERS_OR_DIGIT: Final = re.compile(r"\w")
@@ -132,18 +129,6 @@ def _label_start(stretch: str) -> int:
     return tokens[-1].start()
 
 
-def is_label(text: str) -> bool:
-    """Whether a stretch of text can name a value: a few words, letters for the most part, no sentence."""
-    tidy = _tidy(text)
-    tokens = words(tidy)
-    if not 1 <= len(tokens) <= _MAX_LABEL_WORDS or len(tidy) > 60 or not _LETTERS.search(tidy):
-        return False
-    if len(_DIGIT.findall(tidy)) > 0.4 * len(tidy) or (tidy[0] in '([“"' and len(tokens) > 4):
-        return False
-    small = sum(1 for token in tokens if token.casefold() in STOP)
-    return small <= len(tokens) // 2 and ". " not in tidy.replace("No. ", "")
-
-
 def _trailing_figures(line: Line) -> Iterator[Pair]:
     """A line that ends in figures: the words before them are their label; "A 1.00 B 2.00" makes two pairs."""
     text = line.text
@@ -154,11 +139,11 @@ def _trailing_figures(line: Line) -> Iterator[Pair]:
     label = text[: kept[0].start]
     inner = [value for value in values if value.end <= kept[0].start and value.kind == "amount"]
     if inner and is_label(text[: inner[0].start]) and is_label(text[inner[-1].end : kept[0].start]):
-        yield Pair(_tidy(text[: inner[0].start]), inner[0].text, (inner[0],), (line,), "row")
+        yield Pair(tidy_label(text[: inner[0].start]), inner[0].text, (inner[0],), (line,), "row")
         label = text[inner[-1].end : kept[0].start]
     worthy = kept[-1].kind in ("amount", "percent") or len(kept) > 1 or _plain(kept[-1])
     if worthy and ":" not in label.rstrip(" :") and is_label(label):
-        yield Pair(_tidy(label), text[kept[0].start :].strip(), tuple(kept), (line,), "row")
+        yield Pair(tidy_label(label), text[kept[0].start :].strip(), tuple(kept), (line,), "row")
 
 
 def _tail(text: str, values: Sequence[Value]) -> list[Value]:
@@ -182,34 +167,3 @@ def _plain(value: Value) -> bool:
 
 def _is_year(value: Value) -> bool:
     return 1900 <= abs(value.number or 0.0) <= 2100 and "," not in value.text
-
-
-def _row_pairs(row: Row) -> Iterator[Pair]:
-    """A table row with a label cell first and figures after it, or a label and one text cell."""
-    filled = [(place, cell) for place, cell in enumerate(row.cells) if cell]
-    if len(filled) < 2 or not is_label(filled[0][1]):
-        return
-    line = Line(row.page, " ".join(cell for _, cell in filled), row.box)
-    figures = [(place, found[0]) for place, cell in filled[1:] if (found := _cell_values(cell))]
-    if figures:
-        header = row.header or ()
-        columns = tuple(header[place] if place < len(header) else "" for place, _ in figures)
-        values = tuple(value for _, value in figures)
-        yield Pair(_tidy(filled[0][1]), values[0].text, values, (line,), "table", columns)
-    elif len(filled) == 2 and len(row.cells) == 2 and len(filled[1][1]) <= _MAX_VALUE:
-        yield Pair(_tidy(filled[0][1]), filled[1][1], (), (line,), "table")
-
-
-def _cell_values(cell: str) -> list[Value]:
-    return find_values(cell) if _only_figures(cell) else []
-
-
-def _only_figures(text: str) -> bool:
-    values = find_values(text)
-    if not values or len(text) > 60:
-        return False
-    return sum(value.end - value.start for value in values) >= 0.7 * len(text.strip())
-
-
-def _tidy(label: str) -> str:
-    return _LEADER.sub("", label).strip(" •*#-–—|\t:").strip()

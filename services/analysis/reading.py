@@ -16,6 +16,7 @@ Box = tuple[float, float, float, float]
 MAX_CHARS: Final = 8_000_000
 _DIGITS = re.compile(r"\d+")
 _EDGE_LINES: Final = 3
+_MAX_LINE: Final = 1_000
 _SYNC_REACH: Final = 8
 
 
@@ -128,8 +129,19 @@ def _read_lines(page: page_pb2.Page) -> Iterator[Line]:
             if placed[ahead][0] == text:
                 box, place = placed[ahead][1], ahead + 1
                 break
-        yield Line(page.number, text, box, opens)
-        opens = False
+        for piece in _cut(text):
+            yield Line(page.number, piece, box, opens)
+            opens = False
+
+
+def _cut(text: str) -> Iterator[str]:
+    """A line in pieces of bounded length: whole books may come as one line, and patterns are run on each."""
+    while len(text) > _MAX_LINE:
+        at = text.rfind(" ", _MAX_LINE // 2, _MAX_LINE)
+        at = at if at > 0 else _MAX_LINE
+        yield text[:at]
+        text = text[at:].lstrip()
+    yield text
 
 
 def _clean(text: str) -> str:

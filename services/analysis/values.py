@@ -33,6 +33,7 @@ _NUMBER: Final = re.compile(
 )
 _PREFIX: Final = re.compile(rf"(?:(?P<before>{_SIGN})\s?)?(?P<minus>[-−–(]\s?)?(?:(?P<sign>{_SIGN})\s?)?\Z")
 _PREFIX_REACH: Final = 10
+_MAX_DIGITS: Final = 30
 _PERCENT: Final = frozenset({"%", "percent", "per cent", "प्रतिशत"})
 _MONTHS: Final = {
     name: number
@@ -123,7 +124,9 @@ def _numeric(text: str, match: re.Match[str]) -> Value | None:
     """The figure at a match with the sign and currency before it; None inside a word ("A4", "x86")."""
     start, end = match.span()
     prefix = _PREFIX.search(text, max(0, start - _PREFIX_REACH), start)
-    if prefix is None or (prefix.start() == start and start and (text[start - 1].isalnum() or text[start - 1] == "_")):
+    if prefix is None or len(match["digits"]) > _MAX_DIGITS:
+        return None
+    if prefix.start() == start and start and (text[start - 1].isalnum() or text[start - 1] == "_"):
         return None
     negative, begin = _sign(text, prefix, start, end)
     after = (match["after"] or "").strip()

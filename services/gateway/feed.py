@@ -20,6 +20,7 @@ from pagemesh.results.v1 import job_pb2
 
 UNFINISHED_SECONDS = 2.0
 FINISHED_SECONDS = 60.0
+_GONE_REMEMBERED = 1_000
 ENDED = frozenset({job_pb2.JOB_STATE_COMPLETED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED})
 
 Key = tuple[str, str]
@@ -79,6 +80,7 @@ class Feed:
         self._entries: OrderedDict[Key, Entry] = OrderedDict()
         self._asking: dict[Key, asyncio.Task[Entry]] = {}
         self._waiting: dict[Key, set[asyncio.Future[None]]] = {}
+        self._gone: OrderedDict[Key, None] = OrderedDict()
         self._closed = False
 
     def on_message(self, subject: str, payload: bytes) -> None:
@@ -87,7 +89,7 @@ class Feed:
             self.offer(job_pb2.Job.FromString(payload))
         else:
             _, organization_id, job_id = subject.split(".")
-            self.forget((organization_id, job_id))
+            self.gone((organization_id, job_id))
 
     def offer(self, job: job_pb2.Job) -> Entry:
         """Takes a job's state if nothing newer is known; returns the newest."""
@@ -95,6 +97,8 @@ class Feed:
         known = self._entries.get(key)
         if known is not None and known.job.revision > job.revision:
             return known
+        if key in self._gone:
+            return Entry(job, 0.0, self._render)
         if known is None or known.job.revision < job.revision:
             known = self._entries[key] = Entry(job, 0.0, self._render)
             self._wake(key)
@@ -142,6 +146,13 @@ class Feed:
             yield newest if newest.job.revision != entry.job.revision else None
             entry = newest
 
+    def gone(self, key: Key) -> None:
+        """Drops a job for good: what comes in late of it is not taken any more."""
+        self._gone[key] = None
+        if len(self._gone) > _GONE_REMEMBERED:
+            self._gone.popitem(last=False)
+        self.forget(key)
+
     def forget(self, key: Key) -> None:
         """Drops a job, answers under way included; whoever waits for it asks again."""
         self._entries.pop(key, None)
@@ -153,7 +164,7 @@ class Feed:
         keys = [key for key, entry in self._entries.items() if entry.job.document_id == document_id]
         for key in keys:
             if key[0] == organization_id:
-                self.forget(key)
+                self.gone(key)
 
     async def forget_unfinished(self) -> None:
         """Drops what may have changed while nothing was heard."""

@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from services.gateway.settings import GatewaySettings
+
+log = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS = 75
 
@@ -38,6 +41,8 @@ class HttpServer:
             timeout_graceful_shutdown=round(settings.drain_seconds),
         )
         self._server = _Uvicorn(config)
+        self._address = f"{settings.http_host}:{settings.http_port}"
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)  # it tells of its start in colours
 
     def connections(self) -> int:
         """How many clients are connected."""
@@ -50,6 +55,7 @@ class HttpServer:
         """
         serving = asyncio.create_task(self._server.serve())
         stopping = asyncio.create_task(stop.wait())
+        log.info("serving", extra={"address": self._address})
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         stopping.cancel()
         release()

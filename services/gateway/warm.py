@@ -15,6 +15,8 @@ from services.gateway.surfaces.platform import PREFIX
 _PATH = f"{PREFIX}/jobs/"
 _LENGTH = len(_PATH) + 36
 _LONG_WAY = (b"prefer", b"origin")
+# What the CORS layer adds to every answer.
+_VARY = (b"vary", b"Origin")
 
 
 class WarmPolls:
@@ -51,5 +53,6 @@ async def _answer(entry: Entry, headers: dict[bytes, bytes], send: Send) -> None
         code, prepared, body = 304, status.unchanged_headers, b""
     else:
         code, prepared, body = 200, status.headers, status.body
-    await send({"type": "http.response.start", "status": code, "headers": [*prepared, (b"x-request-id", request_id)]})
+    prepared = [*prepared, _VARY, (b"x-request-id", request_id)]
+    await send({"type": "http.response.start", "status": code, "headers": prepared})
     await send({"type": "http.response.body", "body": body})

@@ -8,12 +8,14 @@ from typing import Final
 
 from services.ingest.geometry import Rectangle, union
 from services.ingest.grids import GridCell
-from services.ingest.rows import Row, Segment
+from services.ingest.placement import Placed, merge_wrapped, place
+from services.ingest.rows import Row
 
 # Rows further apart than this many letter heights are no neighbours.
 ROW_GAP: Final = 3.0
 # So many rows with a single segment may stand between two rows of a table: captions of groups, wrapped cells.
 MAX_SINGLE_ROWS: Final = 3
+HEAD_GAP: Final = 1.8
 MIN_ROWS: Final = 3
 MIN_COLUMNS: Final = 2
 MIN_FILL: Final = 0.4
@@ -27,9 +29,6 @@ MOSTLY_FIGURES: Final = 0.6
 # Share of a column's cells that stand at one edge or middle, within so many points.
 ALIGNED: Final = 0.55
 ALIGNMENT_SLACK: Final = 3.0
-# White above a wrapped line, and between the halves of a label and figures set at its middle, in letter heights.
-WRAP_GAP: Final = 1.2
-OVERLAP_GAP: Final = 0.25
 _LIST_MARK: Final = re.compile(r"[^\w\s]|\(?\w{1,3}[.)]")
 
 
@@ -58,6 +57,7 @@ def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """Runs of neighbouring rows, most of them with several segments."""
     group: list[Row] = []
     singles = 0
+    above: Row | None = None
     for row in rows:
         if group and (not row.segments or not _near(group[-1], row) or singles > MAX_SINGLE_ROWS):
             yield _trimmed(group)
@@ -66,8 +66,15 @@ def _groups(rows: Iterable[Row]) -> Iterator[list[Row]]:
             continue
         singles = 0 if len(row.segments) > 1 else singles + 1
         if group or len(row.segments) > 1:
-            group.append(row)
+            group += [above, row] if not group and above and _heads(above, row) else [row]
+        above = row
     yield _trimmed(group)
+
+
+def _heads(above: Row, row: Row) -> bool:
+    """A single segment close above a row, right of its first cell: a head over the columns that follow."""
+    gap = above.box.bottom + HEAD_GAP * row.height - row.box.top
+    return len(above.segments) == 1 and gap >= 0 and above.box.left > row.segments[0].box.right
 
 
 def _near(row: Row, following: Row) -> bool:
@@ -88,10 +95,10 @@ def _table(group: list[Row]) -> AlignedTable | None:
     if len(columns) < MIN_COLUMNS:
         return None
     header = _header_length(group)
-    placed = [_place(row, columns, index < header) for index, row in enumerate(group)]
+    placed = [place(row, columns, index < header) for index, row in enumerate(group)]
     if not _convincing(placed, len(columns)):
         return None
-    return _assemble(_merge_wrapped(group, placed, header), columns)
+    return _assemble(merge_wrapped(group, placed, header), columns)
 
 
 def _columns(group: Sequence[Row]) -> list[tuple[float, float]]:
@@ -134,62 +141,7 @@ def _header_length(group: Sequence[Row]) -> int:
     return 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Placed:
-    """Segments, or parts of them, over the columns from `first` to `last`."""
-
-    first: int
-    last: int
-    text: str
-    box: Rectangle
-
-
-def _place(row: Row, columns: Sequence[tuple[float, float]], in_header: bool) -> list[_Placed]:
-    placed: list[_Placed] = []
-    for segment in row.segments:
-        first, last = _reach(segment.box, columns)
-        if first == last or in_header or len(row.segments) == 1:
-            placed.append(_Placed(first, last, segment.text, segment.box))
-        else:
-            placed.extend(_split(segment, columns))
-    return _unique(placed)
-
-
-def _reach(box: Rectangle, columns: Sequence[tuple[float, float]]) -> tuple[int, int]:
-    touched = [index for index, (start, end) in enumerate(columns) if min(box.right, end) - max(box.left, start) > 1]
-    if touched:
-        return touched[0], touched[-1]
-    nearest = min(range(len(columns)), key=lambda index: abs(sum(columns[index]) - box.left - box.right))
-    return nearest, nearest
-
-
-def _split(segment: Segment, columns: Sequence[tuple[float, float]]) -> Iterator[_Placed]:
-    parts: dict[int, list[str]] = {}
-    boxes: dict[int, list[Rectangle]] = {}
-    for word in segment.words:
-        first, last = _reach(word.box, columns)
-        middle = (word.box.left + word.box.right) / 2
-        column = min(range(first, last + 1), key=lambda index: abs(sum(columns[index]) / 2 - middle))
-        parts.setdefault(column, []).append(word.text)
-        boxes.setdefault(column, []).append(word.box)
-    for column, texts in parts.items():
-        yield _Placed(column, column, " ".join(texts), union(boxes[column]))
-
-
-def _unique(placed: Sequence[_Placed]) -> list[_Placed]:
-    """Segments that share a column put into one cell."""
-    merged: list[_Placed] = []
-    for cell in sorted(placed, key=lambda cell: (cell.first, cell.box.left)):
-        if merged and cell.first <= merged[-1].last:
-            other = merged.pop()
-            cell = _Placed(
-                other.first, max(other.last, cell.last), f"{other.text} {cell.text}", union((other.box, cell.box))
-            )
-        merged.append(cell)
-    return merged
-
-
-def _convincing(placed: Sequence[Sequence[_Placed]], columns: int) -> bool:
+def _convincing(placed: Sequence[Sequence[Placed]], columns: int) -> bool:
     """Filled enough, and with cells too short for columns of prose."""
     cells = [cell for row in placed for cell in row]
     fill = sum(cell.last - cell.first + 1 for cell in cells) / (columns * len(placed))
@@ -201,18 +153,20 @@ def _convincing(placed: Sequence[Sequence[_Placed]], columns: int) -> bool:
         return False
     if figures >= MOSTLY_FIGURES and fill >= 0.6:
         return True
-    aligned = [_is_aligned([cell.box for cell in cells if cell.first == cell.last == index]) for index in range(columns)]
+    aligned = [
+        _is_aligned([cell.box for cell in cells if cell.first == cell.last == index]) for index in range(columns)
+    ]
     return 3 * sum(aligned) >= 2 * columns
 
 
-def _is_list(placed: Sequence[Sequence[_Placed]]) -> bool:
+def _is_list(placed: Sequence[Sequence[Placed]]) -> bool:
     """The first column holds nothing but the marks of a list: bullets, numbers, letters."""
     marks = [row[0].text for row in placed if row and row[0].first == 0]
     columns = max(cell.last for row in placed for cell in row) + 1
     return columns == 2 and all(_LIST_MARK.fullmatch(mark) for mark in marks)
 
 
-def _has_figures(cell: _Placed) -> bool:
+def _has_figures(cell: Placed) -> bool:
     return any(map(str.isdigit, cell.text)) and sum(map(str.isalpha, cell.text)) <= 3
 
 
@@ -229,44 +183,7 @@ def _gathered(places: Sequence[float]) -> int:
     return sum(abs(place - middle) <= ALIGNMENT_SLACK for place in places)
 
 
-def _merge_wrapped(group: Sequence[Row], placed: Sequence[list[_Placed]], header: int) -> list[list[_Placed]]:
-    """Rows that only go on with the cells above put to them."""
-    merged = [list(placed[0])]
-    for index in range(1, len(placed)):
-        gap = (group[index].box.top - group[index - 1].box.bottom) / group[index].height
-        if _goes_on(merged[-1], placed[index], gap, index < header):
-            merged[-1] = _appended(merged[-1], placed[index])
-        else:
-            merged.append(list(placed[index]))
-    return merged
-
-
-def _goes_on(above: Sequence[_Placed], row: Sequence[_Placed], gap: float, in_header: bool) -> bool:
-    """The row continues the one above; `gap` is the white between them in letter heights."""
-    if gap > WRAP_GAP:
-        return False
-    upper = {(cell.first, cell.last) for cell in above}
-    lower = {(cell.first, cell.last) for cell in row}
-    if gap < OVERLAP_GAP and not {first for first, _ in upper} & {first for first, _ in lower}:
-        return True
-    if in_header:
-        return all(first == last for first, last in upper | lower) and bool(upper & lower)
-    if len(row) == 1 and row[0].first == 0:
-        return row[0].text[0].islower()
-    return len(above) == 1 and above[0].first == row[0].first == 0 and row[0].text[0].islower()
-
-
-def _appended(above: Sequence[_Placed], row: Sequence[_Placed]) -> list[_Placed]:
-    cells = {cell.first: cell for cell in above}
-    for cell in row:
-        upper = cells.get(cell.first)
-        cells[cell.first] = (
-            _Placed(upper.first, upper.last, f"{upper.text}\n{cell.text}", union((upper.box, cell.box))) if upper else cell
-        )
-    return sorted(cells.values(), key=lambda cell: cell.first)
-
-
-def _assemble(placed: Sequence[Sequence[_Placed]], columns: Sequence[tuple[float, float]]) -> AlignedTable:
+def _assemble(placed: Sequence[Sequence[Placed]], columns: Sequence[tuple[float, float]]) -> AlignedTable:
     cells = tuple(
         (GridCell(index, cell.first, 1, cell.last - cell.first + 1, cell.box), cell.text)
         for index, row in enumerate(placed)

@@ -38,7 +38,7 @@ def _inspect(request: ReadRequest) -> Iterator[ReadFrame]:
         if page.fault:
             yield _failure(PageFault(page.number, page.fault, _MESSAGES.get(page.fault, "The page cannot be read.")))
     readable = [page.number for page in found.pages if _has_text(page)]
-    if len(readable) <= SMALL_DOCUMENT_PAGES:
+    if 0 < len(readable) <= SMALL_DOCUMENT_PAGES:
         yield from _read(request, readable)
 
 

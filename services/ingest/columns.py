@@ -42,8 +42,10 @@ def _narrow(line: TextLine, gutter: tuple[float, float] | None) -> tuple[float, 
     if gutter is None:
         return max(line.gaps, key=lambda gap: gap[1] - gap[0], default=None)
     left, right = gutter
-    if line.box.right <= left + MIN_GUTTER or line.box.left >= right - MIN_GUTTER:
-        return (max(left, line.box.right), right) if line.box.right <= left + MIN_GUTTER else (left, min(right, line.box.left))
+    if line.box.right <= left + MIN_GUTTER:
+        return max(left, line.box.right), right
+    if line.box.left >= right - MIN_GUTTER:
+        return left, min(right, line.box.left)
     for start, end in line.gaps:
         common = (max(left, start), min(right, end))
         if common[1] - common[0] >= MIN_GUTTER:
@@ -56,7 +58,8 @@ def _part(page: OpenPage, run: list[TextLine], gutter: tuple[float, float]) -> l
     crossing = [line for line in run if line.gaps and line.box.left < x < line.box.right]
     if len(crossing) < MIN_LINES or fmean(len(line.text) for line in crossing) < 2 * PROSE_CHARACTERS:
         return run
-    halves = [half for line in run for half in (split_line(page, line, x) if line in crossing else [line])]
+    cut = set(map(id, crossing))
+    halves = [half for line in run for half in (split_line(page, line, x) if id(line) in cut else [line])]
     left = [half for half in halves if half.box.right <= x]
     right = [half for half in halves if half.box.right > x]
     if not (_is_prose(left) and _is_prose(right)):

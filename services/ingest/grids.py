@@ -11,6 +11,7 @@ from services.ingest.rulings import SNAP, Ruling, Rulings
 TOUCH: Final = 3.0
 MIN_CELL: Final = 3.0
 MAX_LINES: Final = 600
+MAX_PLACES: Final = 20_000
 # Horizontal lines that reach so far beyond the last vertical one enclose a column there.
 OPEN_SIDE: Final = 12.0
 
@@ -24,6 +25,12 @@ class GridCell:
     row_span: int
     column_span: int
     box: Rectangle
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        """Row and column of every place of the grid that it covers."""
+        for row in range(self.row, self.row + self.row_span):
+            for column in range(self.column, self.column + self.column_span):
+                yield row, column
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +123,16 @@ def _grid(horizontal: Sequence[Ruling], vertical: Sequence[Ruling]) -> Grid | No
     if len(ys) < 2 or len(xs) < 2:
         return None
     rows, columns = len(ys) - 1, len(xs) - 1
+    if rows * columns > MAX_PLACES:
+        return None
+    down, across = [_lines_at(vertical, x) for x in xs], [_lines_at(horizontal, y) for y in ys]
     parents = list(range(rows * columns))
     for row in range(rows):
         for column in range(columns):
             here = row * columns + column
-            if column + 1 < columns and not _divided(vertical, xs[column + 1], ys[row], ys[row + 1]):
+            if column + 1 < columns and not _divided(down[column + 1], ys[row], ys[row + 1]):
                 _unite(parents, here, here + 1)
-            if row + 1 < rows and not _divided(horizontal, ys[row + 1], xs[column], xs[column + 1]):
+            if row + 1 < rows and not _divided(across[row + 1], xs[column], xs[column + 1]):
                 _unite(parents, here, here + columns)
     return Grid(ys, xs, tuple(_cells(parents, ys, xs)))
 
@@ -138,11 +148,13 @@ def _open_sides(horizontal: Sequence[Ruling], vertical: Sequence[Ruling]) -> Ite
         yield Ruling(right, top, bottom)
 
 
-def _divided(lines: Sequence[Ruling], at: float, start: float, end: float) -> bool:
-    """A line at `at` covers most of the stretch from `start` to `end`."""
-    covered = sum(
-        max(0.0, min(line.end, end) - max(line.start, start)) for line in lines if abs(line.at - at) <= MIN_CELL
-    )
+def _lines_at(lines: Sequence[Ruling], at: float) -> list[Ruling]:
+    return [line for line in lines if abs(line.at - at) <= MIN_CELL]
+
+
+def _divided(lines: Sequence[Ruling], start: float, end: float) -> bool:
+    """The lines, all at one place, cover most of the stretch from `start` to `end`."""
+    covered = sum(max(0.0, min(line.end, end) - max(line.start, start)) for line in lines)
     return covered >= 0.6 * (end - start) - SNAP
 
 

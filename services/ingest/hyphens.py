@@ -1,6 +1,7 @@
 """Words that a hyphen at a line's end parted, whole again."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from services.ingest.geometry import Rectangle
 from services.ingest.lines import TextLine
@@ -16,11 +17,10 @@ def rejoin_words(parts: Sequence[Sequence[TextLine]]) -> list[list[PlacedText]]:
     """
     texts = [[line.text for line in part] for part in parts]
     places = [(i, j) for i, part in enumerate(parts) for j in range(len(part))]
-    for (i, j), (k, l) in zip(places, places[1:], strict=False):
+    for (i, j), (below, first) in pairwise(places):
         if parts[i][j].hyphenated:
-            rest, _, remaining = texts[k][l].partition(" ")
+            rest, _, texts[below][first] = texts[below][first].partition(" ")
             texts[i][j] = _join(texts[i][j], rest)
-            texts[k][l] = remaining
     placed = [
         [(text, line.box) for text, line in zip(row, part, strict=True) if text]
         for row, part in zip(texts, parts, strict=True)

@@ -68,7 +68,7 @@ def _resolution(image: Image.Image) -> tuple[float, float]:
     """Dots per inch across and down; the default unless both are plausible and alike."""
     stated = image.info.get("dpi")
     try:
-        across, down = (float(value) for value in stated)
+        across, down = (float(value) for value in stated or ())
     except (TypeError, ValueError, ZeroDivisionError):
         return DEFAULT_DPI, DEFAULT_DPI
     low, high = PLAUSIBLE_DPI

@@ -135,9 +135,7 @@ def _has_javascript(path: str | Path, document: pdfium.PdfDocument) -> bool:
         return content.find(b"/JavaScript") >= 0
 
 
-_PDF_DATE: Final = re.compile(
-    r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:(Z)|([+-])(\d\d)\'?(\d\d)?)?"
-)
+_PDF_DATE: Final = re.compile(r"(?:D:)?(\d{4})(\d\d)?(\d\d)?(\d\d)?(\d\d)?(\d\d)?(?:(Z)|([+-])(\d\d)\'?(\d\d)?)?")
 
 
 def pdf_date(value: str) -> str:
@@ -148,12 +146,13 @@ def pdf_date(value: str) -> str:
     match = _PDF_DATE.match(value)
     if match is None:
         return value
-    year, *rest = (int(part) if part else None for part in match.groups()[:6])
-    month, day, hour, minute, second = (part if part is not None else least for part, least in zip(rest, (1, 1, 0, 0, 0), strict=True))
+    year, month, day, hour, minute, second = (
+        int(part or least) for part, least in zip(match.groups()[:6], (0, 1, 1, 0, 0, 0), strict=True)
+    )
     sign, hours, minutes = match.group(8), match.group(9), match.group(10)
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0)) * (-1 if sign == "-" else 1)
     try:
-        moment = datetime(year or 0, month, day, hour, minute, second, tzinfo=timezone(offset))
+        moment = datetime(year, month, day, hour, minute, second, tzinfo=timezone(offset))
         return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
     except (ValueError, OverflowError):
         return value

@@ -68,8 +68,8 @@ def _gibberish(page: OpenPage, text: str) -> bool:
     if len(visible) < FEW_CHARACTERS:
         return False
     sample = visible[:: max(1, len(visible) // SAMPLE)]
-    bad = sum(_unusable(sign) or c.FPDFText_HasUnicodeMapError(page.text, index) == 1 for index, sign in sample)
-    return bad >= GIBBERISH * len(sample)
+    bad = sum(_unusable(sign) or bool(c.FPDFText_HasUnicodeMapError(page.text, index) == 1) for index, sign in sample)
+    return bool(bad >= GIBBERISH * len(sample))
 
 
 def _unusable(sign: str) -> bool:

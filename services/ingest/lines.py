@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import pypdfium2.raw as c
@@ -27,7 +28,6 @@ class TextLine:
     hyphenated: bool = False
     raw: str = ""
     start: int = 0
-
 
     @property
     def is_vertical(self) -> bool:
@@ -68,12 +68,12 @@ def _all_lines(page: OpenPage) -> Iterator[TextLine]:
         position += len(body) + len(end)
 
 
-def _index_of(page: OpenPage, text: str) -> "IndexOf":
-    return IndexOf(page, c.FPDFText_CountChars(page.text) == len(text))
+def _index_of(page: OpenPage, text: str) -> "_IndexOf":
+    return _IndexOf(page, c.FPDFText_CountChars(page.text) == len(text))
 
 
 @dataclass(frozen=True, slots=True)
-class IndexOf:
+class _IndexOf:
     """From places in the text to PDFium's character indices, which also count characters without text."""
 
     page: OpenPage
@@ -91,7 +91,7 @@ def _gaps(boxes: list[Rectangle]) -> tuple[tuple[float, float], ...]:
         return ()
     return tuple(
         (left.right, right.left)
-        for left, right in zip(boxes, boxes[1:], strict=False)
+        for left, right in pairwise(boxes)
         if right.left - left.right > WIDE_GAP * max(left.height, right.height)
     )
 

@@ -4,7 +4,6 @@ import ctypes
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,12 +11,14 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as c
 
 from services.ingest.faults import DocumentFault
+from services.ingest.frame import PageFrame
 from services.ingest.geometry import Rectangle
 
 ENGINE: Final = f"pypdfium2 {pdfium.PYPDFIUM_INFO.version} (pdfium {pdfium.PDFIUM_INFO.version})"
 MAX_PAGES: Final = 5000
 # The longest side that a PDF page may have in default user space units (PDF 32000-1:2008, annex C.2).
 MAX_SIDE: Final = 14_400.0
+
 
 def _untyped(function: Any, *arguments: Any) -> Any:
     """`function` with plain addresses as arguments: the bindings' checks of pointer types double the cost of a call."""
@@ -66,51 +67,6 @@ def _open_fault(error_code: int | None, password: str | None) -> DocumentFault:
     return DocumentFault("corrupt_document", "The document is damaged beyond reading.")
 
 
-@dataclass(frozen=True, slots=True)
-class PageFrame:
-    """How user space lies on the page as displayed: its box (crop box within media box) in user space, its turn."""
-
-    left: float
-    bottom: float
-    right: float
-    top: float
-    quarter_turns: int
-
-    @property
-    def width(self) -> float:
-        """Width as displayed, in points."""
-        return self.top - self.bottom if self.quarter_turns % 2 else self.right - self.left
-
-    @property
-    def height(self) -> float:
-        """Height as displayed, in points."""
-        return self.right - self.left if self.quarter_turns % 2 else self.top - self.bottom
-
-    def to_display(self, x: float, y: float) -> tuple[float, float]:
-        """A point of user space in points right of and below the displayed page's upper left corner."""
-        match self.quarter_turns:
-            case 0:
-                return x - self.left, self.top - y
-            case 1:
-                return y - self.bottom, x - self.left
-            case 2:
-                return self.right - x, y - self.bottom
-            case _:
-                return self.top - y, self.right - x
-
-    def box(self, x0: float, y0: float, x1: float, y1: float) -> Rectangle:
-        """The displayed rectangle between two opposite corners given in user space."""
-        if self.quarter_turns == 0:
-            if x0 > x1:
-                x0, x1 = x1, x0
-            if y0 < y1:
-                y0, y1 = y1, y0
-            return Rectangle(x0 - self.left, self.top - y0, x1 - self.left, self.top - y1)
-        ax, ay = self.to_display(x0, y0)
-        bx, by = self.to_display(x1, y1)
-        return Rectangle(min(ax, bx), min(ay, by), max(ax, bx), max(ay, by))
-
-
 class OpenPage:
     """A loaded page with its text; `page` and `text` are PDFium handles, alive until `loaded` ends."""
 
@@ -135,7 +91,6 @@ class OpenPage:
         units = c.FPDFText_GetText(self.text, 0, count, buffer)
         return bytes(memoryview(buffer)[: max(units - 1, 0)]).decode("utf-16-le", "replace")
 
-
     def rectangles(self, start: int, count: int) -> list[Rectangle]:
         """The boxes of `count` characters from `start` (-1: all), one for each run on one line, as displayed."""
         corners, addresses, handle, box = self._corners, self._addresses, self._handle, self.frame.box
@@ -148,11 +103,12 @@ class OpenPage:
 
     def _loose_rectangles(self, start: int, count: int) -> list[Rectangle]:
         """The boxes by the fonts' metrics, one for each character: for fonts that give their glyphs no extent."""
-        found = []
         box = c.FS_RECTF()
-        for index in range(start, start + count):
-            if c.FPDFText_GetLooseCharBox(self.text, index, box):
-                found.append(self.frame.box(box.left, box.top, box.right, box.bottom))
+        found = (
+            self.frame.box(box.left, box.top, box.right, box.bottom)
+            for index in range(start, start + count)
+            if c.FPDFText_GetLooseCharBox(self.text, index, box)
+        )
         return [rectangle for rectangle in found if rectangle.area > 0]
 
 

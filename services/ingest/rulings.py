@@ -3,6 +3,7 @@
 import ctypes
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Final, NamedTuple
 
 import pypdfium2.raw as c
@@ -123,9 +124,8 @@ def _matrix(item: Any) -> Matrix:
 def _product(first: Matrix, then: Matrix) -> Matrix:
     if then == IDENTITY:
         return first
-    a, b, c_, d, e, f = first
-    A, B, C, D, E, F = then
-    return a * A + b * C, a * B + b * D, c_ * A + d * C, c_ * B + d * D, e * A + f * C + E, e * B + f * D + F
+    (a, b, c_, d, e, f), (p, q, r, s, t, u) = first, then
+    return a * p + b * r, a * q + b * s, c_ * p + d * r, c_ * q + d * s, e * p + f * r + t, e * q + f * s + u
 
 
 def _is_visible(path: Any) -> bool:
@@ -153,7 +153,7 @@ def _parts(path: Any, matrix: Matrix) -> Iterator[tuple[float, float, float, flo
         if len(points) in (4, 5) and _is_rectangle(points):
             yield *points[0], *points[2]
             continue
-        for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(points):
             if abs(x1 - x0) <= 1 or abs(y1 - y0) <= 1:
                 yield x0, y0, x1, y1
 

@@ -22,7 +22,7 @@ _IMAGE_SIGNATURES: Final = (
 
 
 def sniff(head: bytes) -> str | None:
-    """The MIME type of a file that starts with `head` (`HEAD_LENGTH` bytes suffice); None for any type that is not read."""
+    """The MIME type of a file that starts with `head` (`HEAD_LENGTH` bytes suffice); None for any other."""
     for signature, mime_type in _IMAGE_SIGNATURES:
         if head.startswith(signature):
             return mime_type

@@ -1,11 +1,11 @@
 """Tables of a born-digital page: grids of lines first, aligned text where lines found nothing."""
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Final
 
 from pagemesh.results.v1 import page_pb2
-
 from services.ingest.alignment import AlignedTable, aligned_tables
 from services.ingest.geometry import Rectangle
 from services.ingest.grids import Grid, GridCell, grids, without_empty
@@ -35,7 +35,7 @@ def _words(page: OpenPage, line: TextLine, drawn: Rulings) -> Iterable[TextWord]
     """The words of a line; a line of running text that no vertical line cuts counts as one, to save its measuring."""
     if line.gaps or not is_prose(line.text):
         return line_words(page, line)
-    (left, top, right, bottom), middle = line.box, (line.box.top + line.box.bottom) / 2
+    left, right, middle = line.box.left, line.box.right, (line.box.top + line.box.bottom) / 2
     if any(left < cut.at < right and cut.start < middle < cut.end for cut in drawn.vertical):
         return line_words(page, line)
     return (TextWord(line.text, line.box),)
@@ -64,22 +64,33 @@ def _message(aligned: AlignedTable) -> page_pb2.Table:
 def _ruled_table(grid: Grid, words: Sequence[TextWord]) -> page_pb2.Table | None:
     inside = [word for word in words if _within(word.box, grid.box)]
     grid = without_empty(grid, [word.box for word in inside])
-    cells = [part for cell in grid.cells for part in _filled(cell, inside, grid)]
+    cells = [part for cell, own in _shared_out(grid, inside) for part in _filled(cell, own, grid)]
     if sum(bool(text) for _, text in cells) < MIN_FILLED:
         return None
     return table_message(grid.box, len(grid.ys) - 1, len(grid.xs) - 1, cells)
 
 
+def _shared_out(grid: Grid, words: Sequence[TextWord]) -> list[tuple[GridCell, list[TextWord]]]:
+    """Each cell with the words whose middle lies in it."""
+    shares: list[tuple[GridCell, list[TextWord]]] = [(cell, []) for cell in grid.cells]
+    owner = {place: own for cell, own in shares for place in cell.places()}
+    for word in words:
+        x, y = (word.box.left + word.box.right) / 2, (word.box.top + word.box.bottom) / 2
+        own = owner.get((bisect_right(grid.ys, y) - 1, bisect_right(grid.xs, x) - 1))
+        if own is not None:
+            own.append(word)
+    return shares
+
+
 def _filled(cell: GridCell, words: Sequence[TextWord], grid: Grid) -> list[tuple[GridCell, str]]:
     """The cell with its text, or the cells that it stands for where only the lines between them are missing."""
-    inside = [word for word in words if _within(word.box, cell.box)]
-    if cell.column_span > 1 and cell.row_span == 1 and (parts := _apart(cell, inside, grid.xs)):
+    if cell.column_span > 1 and cell.row_span == 1 and (parts := _apart(cell, words, grid.xs)):
         return parts
-    return [(cell, cell_text(inside))]
+    return [(cell, cell_text(words))]
 
 
 def _apart(cell: GridCell, words: Sequence[TextWord], xs: Sequence[float]) -> list[tuple[GridCell, str]]:
-    """One cell a column, if words stand in at least half of the columns, gaps between, and cross none of their edges."""
+    """One cell a column, if words stand in half of the columns or more, with gaps between, and cross no edge."""
     rows = rows_of(words)
     if len(rows) != 1 or len(rows[0].segments) < max(2, cell.column_span / 2):
         return []

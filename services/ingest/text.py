@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 import pypdfium2 as pdfium
-from pagemesh.results.v1 import page_pb2
 
+from pagemesh.results.v1 import page_pb2
 from services.ingest.columns import part_columns
 from services.ingest.faults import DocumentFault, PageFault
 from services.ingest.hyphens import rejoin_words

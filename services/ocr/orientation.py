@@ -38,7 +38,7 @@ def better_turn(engine: Engine, image: Image.Image, languages: str, dpi: int, fi
     own = turn_of(first)
     if first.confidence >= DOUBTFUL or not first.lines:
         return own
-    sample = image.crop(_sample(first, image.size))
+    sample = image.crop(_sample(first, image.size, scale))
     sample = sample.resize((round(sample.width * scale), round(sample.height * scale)))
     for turn in sorted(set(TURNS) - {own}, key=lambda other: (other - own) % 180):
         found = engine.recognize(turned(sample, turn), languages, round(dpi * scale), Layout.BLOCK)
@@ -47,7 +47,7 @@ def better_turn(engine: Engine, image: Image.Image, languages: str, dpi: int, fi
     return own
 
 
-def _sample(found: Recognized, size: tuple[int, int]) -> tuple[int, int, int, int]:
+def _sample(found: Recognized, size: tuple[int, int], scale: float) -> tuple[int, int, int, int]:
     """A square in the middle of the paragraph with the most text: left, top, right, bottom."""
     counts: Counter[int] = Counter()
     for line in found.lines:
@@ -55,7 +55,7 @@ def _sample(found: Recognized, size: tuple[int, int]) -> tuple[int, int, int, in
     fullest = counts.most_common(1)[0][0]
     words = [word for line in found.lines if line.paragraph == fullest for word in line.words]
     thickness = median(min(word.box.width, word.box.height) for word in words)
-    half = round(max(_SAMPLE_SIDE, _SAMPLE_LINES * thickness) / 2)
+    half = round(max(_SAMPLE_SIDE / scale, _SAMPLE_LINES * thickness) / 2)
     x = round(median((word.box.left + word.box.right) / 2 for word in words))
     y = round(median((word.box.top + word.box.bottom) / 2 for word in words))
     return max(0, x - half), max(0, y - half), min(size[0], x + half), min(size[1], y + half)

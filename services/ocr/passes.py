@@ -26,6 +26,8 @@ _LEGIBLE, _COMFORTABLE = 20, 24
 """Height of words in pixels under which enlarging helped and to which it is done (receipts of 2019's SROIE: F1 +0.03;
 a page of 72 dpi: from nonsense to text). Taller words came out the same or worse."""
 _MUCH, _MAX_SCALE = 1.7, 3.0
+_FEW_PIXELS = 1000
+"""Long side under which a page that cannot be read may just be too small."""
 _MARGIN = 0.05
 """An enlarged page is kept though its confidence is lower by so much: it is surer of fewer mistakes."""
 _INK = 48
@@ -55,37 +57,35 @@ def _read(
     engine: Engine, image: Image.Image, languages: str, dpi: int, closer: Callable[[float], Image.Image]
 ) -> Reading:
     first = engine.recognize(image, languages, dpi)
-    if first.confidence >= _SURE:
-        return Reading(first, turn_of(first))
-    if not first.lines:
-        return Reading(_sparse(engine, image, languages, dpi), 0)
-    own, scale = turn_of(first), _scale(first)
+    own, scale = turn_of(first), _scale(first, image)
+    if first.confidence >= _SURE or (not first.lines and _is_blank(image)):
+        return Reading(first, own)
     turn = better_turn(engine, image, languages, dpi, first, scale)
     if turn != own and scale < _MUCH:
         scale = 1.0  # the turn explains the confidence
-    if turn == own and scale == 1:
+    if first.lines and turn == own and scale == 1:
         return Reading(first, own)
     picture = _enlarged(image, closer, scale)
     applied = turn if turn != own else 0  # text that runs down the page is read as it lies
-    second = engine.recognize(turned(picture, applied), languages, round(dpi * scale))
-    if second.confidence < first.confidence - _MARGIN:
+    layout = Layout.PAGE if first.lines else Layout.SPARSE
+    second = engine.recognize(turned(picture, applied), languages, round(dpi * scale), layout)
+    # Scattered "words" of low confidence are what pictures without text give.
+    if second.confidence < (first.confidence - _MARGIN if first.lines else DOUBTFUL):
         return Reading(first, own)
     return Reading(second.moved(lambda box: _placed(box, applied, picture.size, image.width / picture.width)), turn)
 
 
-def _sparse(engine: Engine, image: Image.Image, languages: str, dpi: int) -> Recognized:
-    """Look for scattered words where the layout analysis saw none; pictures without text give nonsense, left out."""
+def _is_blank(image: Image.Image) -> bool:
     darkest, lightest = extremes(image)
-    if lightest - darkest < _INK:
-        return Recognized(())
-    found = engine.recognize(image, languages, dpi, Layout.SPARSE)
-    return found if found.confidence >= DOUBTFUL else Recognized(())
+    return lightest - darkest < _INK
 
 
-def _scale(found: Recognized) -> float:
+def _scale(found: Recognized, image: Image.Image) -> float:
     """How much larger the words should be, 1 to _MAX_SCALE."""
-    height = median(min(word.box.width, word.box.height) for word in found.words)
-    return 1.0 if height >= _LEGIBLE else min(_COMFORTABLE / max(height, 1), _MAX_SCALE)
+    height = median([min(word.box.width, word.box.height) for word in found.words] or [_COMFORTABLE])
+    scale = 1.0 if height >= _LEGIBLE else min(_COMFORTABLE / max(height, 1), _MAX_SCALE)
+    # Lines of tiny print run together, and then words seem tall.
+    return max(scale, 2.0) if found.confidence < DOUBTFUL and max(image.size) < _FEW_PIXELS else scale
 
 
 def _enlarged(image: Image.Image, closer: Callable[[float], Image.Image], scale: float) -> Image.Image:

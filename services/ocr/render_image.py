@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageFile
 
 from services.ocr.faults import PageFault
 from services.ocr.grey import grey
@@ -56,12 +56,15 @@ def render_image(path: Path, number: int, dpi: int) -> RenderedPage:
         raise PageFault("unreadable_page", "The picture cannot be decoded: the file is damaged.") from error
 
 
-def _rendered(file: Image.Image, number: int, dpi: int) -> RenderedPage:
+def _rendered(file: ImageFile.ImageFile, number: int, dpi: int) -> RenderedPage:
     _seek(file, number)
     density = _density(file)
-    width, height = (file.width / density.across * POINTS_PER_INCH, file.height / density.down * POINTS_PER_INCH)
-    fitting = fitting_dpi(width, height, min(dpi, max(density.across, density.down)))
     sideways = file.getexif().get(_ORIENTATION, 1) in _SIDEWAYS
+    across, down = stored = _stored_size(file, sideways)
+    if file.format == "TIFF" and file.tile and file.tile[0][0] == "raw":
+        file._size = stored  # Pillow 13 decodes uncompressed TIFFs by the rows of the turned page, which is nonsense
+    width, height = across / density.across * POINTS_PER_INCH, down / density.down * POINTS_PER_INCH
+    fitting = fitting_dpi(width, height, min(dpi, max(density.across, density.down)))
     file.draft("L", _pixels(width, height, fitting))  # lets libjpeg skip detail that would be thrown away
     if file.width * file.height * len(file.getbands()) > _MAX_BYTES:
         raise PageFault("page_too_large", f"The picture has {file.width} by {file.height} pixels, too many to read.")
@@ -79,6 +82,11 @@ def _seek(file: Image.Image, number: int) -> None:
         file.seek(number - 1)
     except EOFError as error:
         raise PageFault("unreadable_page", f"The document has no page {number}.") from error
+
+
+def _stored_size(file: Image.Image, sideways: bool) -> tuple[int, int]:
+    """Pixels before the EXIF turn; of TIFFs Pillow tells those after it."""
+    return (file.height, file.width) if sideways and file.format == "TIFF" else file.size
 
 
 def _density(file: Image.Image) -> _Density:

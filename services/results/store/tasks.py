@@ -21,13 +21,21 @@ _INSERT = text("""
 _BY_ID = text(
     "SELECT id, job_id, kind, lane, pages, payload, headers, attempt, sequence FROM tasks WHERE id = ANY(:ids)"
 )
-_DONE = text("DELETE FROM tasks WHERE id = ANY(:ids)")
-_DONE_JOBS = text("DELETE FROM tasks WHERE job_id = ANY(:job_ids)")
+# Rows are locked in one order, so that two transactions never wait for each other.
+_DONE = text("""
+    DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE id = ANY(:ids) ORDER BY id FOR UPDATE)
+""")
+_DONE_JOBS = text("""
+    DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE job_id = ANY(:job_ids) ORDER BY id FOR UPDATE)
+""")
+# A row that somebody holds is about to be deleted, as a rule; else its check comes and publishing again is dropped
+# by the broker as a repeat.
 _PUBLISHED = text("""
     UPDATE tasks SET sequence = published.sequence, check_at = now() + interval '15 seconds'
     FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:sequences AS bigint[]))
          AS published (id, attempt, sequence)
     WHERE tasks.id = published.id AND tasks.attempt = published.attempt
+          AND tasks.id IN (SELECT id FROM tasks WHERE id = ANY(:ids) FOR UPDATE SKIP LOCKED)
 """)
 _DUE = text(f"""
     UPDATE tasks SET check_at = now() + interval '15 seconds'

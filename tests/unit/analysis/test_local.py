@@ -90,6 +90,15 @@ def test_an_invoice_gives_its_fields() -> None:
     assert expected == {name: fields.get(name) for name in expected}
 
 
+def test_header_cells_name_the_cells_below() -> None:
+    """Well-known labels in the header of a table name the values under them."""
+    made = page("INVOICE of the company\nGrand Total $58.80")
+    made.tables.append(table([["Customer No", "Invoice No", "Invoice Date"], ["K-17", "F2025-9", "3 March 2025"]]))
+    data = analyze_document(read_document([made]), AnalysisRequest("key_value_extraction")).result_data
+    expected = {"customer_number": "K-17", "invoice_number": "F2025-9", "date": "3 March 2025"}
+    assert expected == {name: data["fields"].get(name) for name in expected}
+
+
 def test_several_pairs_on_a_line_are_told_apart() -> None:
     """A second label on a line ends the value of the first."""
     fields = analyzed("key_value_extraction", "Inv No: 1128461 Cashier: Thandar Date: 06-05-2018").result_data["fields"]

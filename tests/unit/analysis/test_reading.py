@@ -27,6 +27,14 @@ def test_a_table_row_knows_its_header() -> None:
     assert (("Sales", "5"), ("", "2024"), (0.0, 20.0, 200.0, 40.0)) == (row.cells, row.header, row.box)
 
 
+def test_a_book_on_one_line_is_cut() -> None:
+    """Lines have a bounded length, and no word is lost in cutting them."""
+    text = " ".join(f"word{n}" for n in range(1000))
+    lines = [line.text for line in read_document([Page(number=1, text=text)]).lines]
+    assert text == " ".join(lines)
+    assert max(map(len, lines)) <= 1000
+
+
 def test_running_heads_are_set_apart() -> None:
     """A line that stands at the edge of every page, its number aside, is no part of the body."""
     document = read_document(pages(*(f"Annual report page {n}\nBody {'abcd'[n]} of it" for n in range(4))))

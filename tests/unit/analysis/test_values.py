@@ -66,6 +66,11 @@ def test_figures_inside_a_date_are_not_counted_again() -> None:
     assert [Value("3/4/2020", "date", 0, 8, day="2020-04-03")] == find_values("3/4/2020")
 
 
+def test_endless_digits_are_no_number() -> None:
+    """A figure too long to mean anything is left out, rather than read as infinity."""
+    assert [] == find_values("9" * 400)
+
+
 def test_digits_inside_words_are_no_figures() -> None:
     """Names such as A4 and x86 hold no figures."""
     assert [] == find_values("A4 paper for x86")

@@ -153,7 +153,7 @@ FORGERIES: dict[str, Callable[[], str]] = {
     "no key id": lambda: raw(header(alg="EdDSA"), body()),
     "a key id that is a number": lambda: raw(header(alg="EdDSA", kid=1), body()),
     "an unknown critical extension": lambda: raw(header(alg="EdDSA", kid=KEY.kid, crit=["x"], x=1), body()),
-    "expired": lambda: signed(claims(exp=int(time.time()) - 1)),
+    "expired": lambda: signed(claims(exp=int(time.time()) - 60)),
     "not yet valid": lambda: signed(claims(nbf=int(time.time()) + 600)),
     "issued in the future": lambda: signed(claims(iat=int(time.time()) + 600)),
     "wrong issuer": lambda: signed(claims(iss="elsewhere")),

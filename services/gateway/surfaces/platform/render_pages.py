@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 
 from pagemesh.results.v1 import page_pb2
@@ -76,7 +77,7 @@ def markdown(record: page_pb2.Page) -> str:
             placed.add(index)
             pieces.append(f"\n{markdown_table(record.tables[index])}\n")
     rest = [markdown_table(one) for index, one in enumerate(record.tables) if index not in placed]
-    body = "\n".join(pieces).strip("\n")
+    body = re.sub(r"\n{3,}", "\n\n", "\n".join(pieces)).strip("\n")
     return "\n\n".join([f"<!-- page {record.number} -->", *([body] if body else []), *rest]) + "\n\n"
 
 

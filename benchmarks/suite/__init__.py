@@ -1,0 +1,1 @@
+"""One module a benchmark; each has `async def measure() -> Findings`."""

@@ -1,0 +1,74 @@
+"""One-page documents through ours and through the peer: latency, and documents per second, in turn."""
+
+import tempfile
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.figures import Figure, Findings
+from benchmarks.load import Submit, documents_per_second, submit_to_result
+from benchmarks.mesh import running_mesh
+from benchmarks.papers import one_page_pdf
+from benchmarks.peers.measure import PEER
+from benchmarks.peers.runner import running_peer
+
+ROUNDS = 4
+LATENCIES = 40
+DOCUMENTS = 160
+IN_FLIGHT = 16
+PAUSE_SECONDS = 0.002
+BUSY_PAUSE_SECONDS = 0.02
+METHOD = (
+    f"{ROUNDS} rounds of ours and the peer in turn, with the same client code and the same one-page PDF. Latency: "
+    f"from the upload's first byte to the poll that says completed, {LATENCIES} documents one after another, polls "
+    f"{PAUSE_SECONDS * 1000:g} ms apart. Documents/s: {DOCUMENTS} documents by {IN_FLIGHT} clients, polls "
+    f"{BUSY_PAUSE_SECONDS * 1000:g} ms apart. The peer, FastAPI and Celery (2 processes) with Redis that syncs every "
+    "write, reads the text with pdfium; it has no accounts, checks no quota and keeps no record but Redis."
+)
+
+
+@dataclass
+class _Side:
+    url: str
+    submit: Submit
+    medians: list[float] = field(default_factory=list)
+    p95s: list[float] = field(default_factory=list)
+    rates: list[float] = field(default_factory=list)
+
+    async def latency_round(self, pdf: bytes) -> None:
+        latency = await submit_to_result(
+            self.url, self.submit, pdf, LATENCIES, warm_up=5, pause_seconds=PAUSE_SECONDS
+        )
+        self.medians.append(latency.median_ms)
+        self.p95s.append(latency.p95_ms)
+
+    async def busy_round(self, pdf: bytes) -> None:
+        throughput = await documents_per_second(
+            self.url, self.submit, pdf, DOCUMENTS, IN_FLIGHT, pause_seconds=BUSY_PAUSE_SECONDS
+        )
+        self.rates.append(throughput.per_second)
+
+
+async def measure() -> Findings:
+    """Rounds in turn."""
+    pdf = one_page_pdf()
+    async with AsyncExitStack() as running:
+        directory = Path(running.enter_context(tempfile.TemporaryDirectory()))
+        mesh = running.enter_context(running_mesh())
+        ours = _Side(mesh.url, mesh.submit())
+        peer = _Side(await running.enter_async_context(running_peer(directory)), PEER)
+        for _ in range(ROUNDS):
+            for side in (ours, peer):
+                await side.latency_round(pdf)
+            for side in (ours, peer):
+                await side.busy_round(pdf)
+    return Findings(_figures(ours, peer), METHOD)
+
+
+def _figures(ours: _Side, peer: _Side) -> list[Figure]:
+    name, busy = "peer (FastAPI, Celery, Redis)", f"one-page documents, {IN_FLIGHT} in flight"
+    return [
+        Figure("upload to completed, median", "ms", ours.medians, name, peer.medians, at_most=3.0),
+        Figure("upload to completed, 95th percentile", "ms", ours.p95s, name, peer.p95s),
+        Figure(busy, "documents/s", ours.rates, name, peer.rates, at_least=0.5),
+    ]
