@@ -11,6 +11,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
+_FEW = 12
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -69,13 +71,12 @@ class Findings:
 
 
 def series(values: Sequence[float]) -> Json:
-    """Median, smallest and largest, and every round."""
-    return {
-        "median": rounded(statistics.median(values)),
-        "min": rounded(min(values)),
-        "max": rounded(max(values)),
-        "rounds": [rounded(value) for value in values],
-    }
+    """Median, smallest and largest, with every round of a few, or the 95th percentile of many."""
+    summary: Json = {"median": rounded(statistics.median(values)), "min": rounded(min(values))}
+    summary |= {"max": rounded(max(values)), "count": len(values)}
+    if len(values) <= _FEW:
+        return summary | {"rounds": [rounded(value) for value in values]}
+    return summary | {"p95": rounded(statistics.quantiles(values, n=20)[-1])}
 
 
 def rounded(value: float) -> float:

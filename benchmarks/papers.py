@@ -12,7 +12,7 @@ from reportlab.pdfgen.canvas import Canvas
 from tests.support.documents import page_image
 
 _ONE_PAGE = Path(__file__).parent.parent / "samples" / "one-page.pdf"
-_LINES, _WORDS_A_LINE, _WORDS_A_SCANNED_LINE = 44, 12, 10
+_LINES, _WORDS_A_LINE, _WORDS_A_SCANNED_LINE = 42, 12, 10
 _WORDS = (
     "account address agreement amount annual answer balance before between branch budget building business carrier "
     "certain change charge city claim clause client close company condition contract cost country credit customer "

@@ -1,13 +1,20 @@
 """Blobs by key in a directory, S3, GCS or Azure, whichever the URL names.
 
+`file:///path`, `memory://`, `s3://bucket/prefix`, `gs://…` or `az://…`. Clouds are configured by their usual environment
+variables; for S3 and its like: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, for a server of one's own
+`AWS_ENDPOINT_URL`, and for one without TLS `AWS_ALLOW_HTTP=true`.
+
 A blob is durable when `put` or a writer's end returns: on a directory it is synced, file and folder, since a rename
-alone may be lost with the machine.
+alone may be lost with the machine. An upload that was broken off is never visible; on S3 its parts stay until the
+bucket's rule for incomplete multipart uploads removes them.
 """
 
 import asyncio
 import hashlib
 import os
+import shutil
 import tempfile
+import weakref
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,7 +22,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from mesh.errors import NotFound, Unavailable
@@ -60,6 +67,7 @@ class Blobs:
         self._root = Path(urlparse(url).path) if url.startswith("file://") else None
         self._store = _open(url, self._root)
         self._copies: OrderedDict[str, Path] = OrderedDict()
+        self._directory: str | None = None
 
     def uri(self, key: str) -> str:
         """Where the blob is, for people and their tools."""
@@ -114,7 +122,9 @@ class Blobs:
                 raise NotFound("The original is no longer stored.", "BLOB_MISSING")
             return path
         if key not in self._copies:
-            self._copies[key] = await self._copy(key)
+            copy = await self._copy(key)
+            if self._copies.setdefault(key, copy) != copy:  # somebody else was faster
+                copy.unlink()
             self._forget_old_copies()
         self._copies.move_to_end(key)
         return self._copies[key]
@@ -128,11 +138,21 @@ class Blobs:
 
     async def _copy(self, key: str) -> Path:
         name = hashlib.sha256(key.encode()).hexdigest()
-        handle, path = tempfile.mkstemp(prefix=f"pagemesh-{name[:16]}-")
-        with os.fdopen(handle, "wb") as file:
-            async for piece in self.stream(key):
-                await asyncio.to_thread(file.write, piece)
+        handle, path = tempfile.mkstemp(prefix=f"{name[:16]}-", dir=self._copies_directory())
+        try:
+            with os.fdopen(handle, "wb") as file:
+                async for piece in self.stream(key):
+                    await asyncio.to_thread(file.write, piece)
+        except BaseException:
+            os.unlink(path)
+            raise
         return Path(path)
+
+    def _copies_directory(self) -> str:
+        if self._directory is None:
+            self._directory = tempfile.mkdtemp(prefix="pagemesh-blobs-")
+            weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
+        return self._directory
 
     def _forget_old_copies(self) -> None:
         while len(self._copies) > _COPIES_KEPT:
@@ -159,7 +179,7 @@ class _translated:  # noqa: N801  # used as a keyword-like block
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, FileNotFoundError):
+        if isinstance(error, FileNotFoundError | NotFoundError):
             raise NotFound("The original is no longer stored.", "BLOB_MISSING") from error
         if isinstance(error, BaseError | OSError):
             raise Unavailable("The blob store is away.", dependency="storage") from error

@@ -152,7 +152,7 @@ def from_rpc(error: grpc.RpcError) -> PagemeshError:
 def _error_info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:
     try:
         status = rpc_status.from_call(error)
-    except ValueError:  # the details contradict the status: not one of ours
+    except (ValueError, AttributeError):  # the details contradict the status, or it was no call: not one of ours
         return None
     for packed in status.details if status else ():
         info = error_details_pb2.ErrorInfo()

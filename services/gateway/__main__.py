@@ -1,13 +1,13 @@
-"""Wiring of the gateway: settings, neighbours, feed, endpoints, server."""
+"""Wiring of the gateway: settings, neighbours, broker, server."""
 
 import asyncio
 
 from mesh import process
 from mesh.blobs import Blobs
-from mesh.bus import Bus
 from services.gateway.neighbours import Neighbours
 from services.gateway.server import HttpServer
 from services.gateway.settings import GatewaySettings
+from services.gateway.status_link import StatusLink
 from services.gateway.wiring import Gateway
 
 
@@ -16,15 +16,15 @@ def main() -> None:
     settings = GatewaySettings()
 
     async def serve(stop: asyncio.Event) -> None:
-        neighbours = Neighbours.connect(settings)
-        bus = await Bus.connect(settings)
-        gateway = Gateway(settings, neighbours, Blobs(settings.storage_url), lambda: bus.connection.is_connected)
-        await bus.listen("status.>", gateway.feed.on_message)
-        bus.on_restore(gateway.feed.forget_unfinished)
+        neighbours, link = Neighbours.connect(settings), StatusLink()
+        gateway = Gateway(settings, neighbours, Blobs(settings.storage_url), lambda: link.connected)
         server = HttpServer(gateway.app, settings)
         gateway.traffic.connections = server.connections
-        await server.run_until(stop, gateway.feed.close)
-        await bus.close()
+        async with asyncio.TaskGroup() as group:
+            opening = group.create_task(link.open(settings, gateway.feed))
+            await server.run_until(stop, gateway.feed.close)
+            opening.cancel()
+        await link.close()
         await neighbours.close()
 
     process.run("gateway", settings, serve)

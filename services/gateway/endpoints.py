@@ -18,6 +18,7 @@ from starlette.routing import Route
 from mesh.identity import Identity
 from services.gateway.credentials import Credentials
 from services.gateway.problems import NOT_FOUND
+from services.gateway.traffic import ROUTE
 from services.gateway.validation import NoBody, NoQuery, read_json, read_query
 
 B = TypeVar("B", bound=BaseModel)
@@ -102,6 +103,7 @@ class Desk:
         allowed = ", ".join(sorted(by_method))
 
         async def dispatch(request: Request) -> Response:
+            request.scope[ROUTE] = path
             endpoint = by_method.get(request.method)
             if endpoint is None:
                 raise HTTPException(405, f"This takes {allowed}.", {"allow": allowed})

@@ -1,11 +1,14 @@
 """What every request and answer has, whoever serves it: an id, a trace, the API's version; and its count."""
 
+import time
+
 from opentelemetry.trace import SpanKind
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh import context, telemetry
 from services.gateway.surfaces.platform import API_VERSION
+from services.gateway.traffic import HTTP_SECONDS, ROUTE
 
 
 class Framed:
@@ -25,12 +28,20 @@ class Framed:
         context.traceparent.set(context.accept_traceparent(headers.get(context.TRACEPARENT_KEY)))
         context.bearer_token.set("")
 
+        started, status = time.perf_counter(), 0
+
         async def send_framed(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 answer = MutableHeaders(scope=message)
                 answer[context.REQUEST_ID_KEY] = request_id
                 answer.setdefault("api-version", API_VERSION)
             await send(message)
 
-        with telemetry.span(f"{scope['method']} request", SpanKind.SERVER):
-            await self._app(scope, receive, send_framed)
+        try:
+            with telemetry.span(f"{scope['method']} request", SpanKind.SERVER):
+                await self._app(scope, receive, send_framed)
+        finally:
+            labels = HTTP_SECONDS.labels(scope["method"], scope.get(ROUTE, "unknown"), status)
+            labels.observe(time.perf_counter() - started)

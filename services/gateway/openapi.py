@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
 from services.gateway.surfaces.platform import API_VERSION, PREFIX
-from services.gateway.surfaces.platform.models import Problem
+from services.gateway.surfaces.platform.shapes import Problem
 from services.gateway.validation import NoBody, NoQuery
 
 _REFERENCE = "#/components/schemas/{model}"

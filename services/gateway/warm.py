@@ -11,6 +11,7 @@ from services.gateway import polling
 from services.gateway.credentials import Credentials
 from services.gateway.feed import Entry, Feed
 from services.gateway.surfaces.platform import PREFIX
+from services.gateway.traffic import WARM_POLLS
 
 _PATH = f"{PREFIX}/jobs/"
 _LENGTH = len(_PATH) + 36
@@ -34,6 +35,7 @@ class WarmPolls:
             headers = dict(scope["headers"])
             entry = self._warm(path, headers)
             if entry is not None:
+                WARM_POLLS.inc()
                 await _answer(entry, headers, send)
                 return
         await self._app(scope, receive, send)

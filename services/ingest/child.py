@@ -1,20 +1,18 @@
 """What runs in the sandboxed children: opens the document, inspects it, reads its text pages."""
 
 from collections.abc import Iterable, Iterator
-from typing import Literal
 
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected, PageInfo
 from pagemesh.results.v1.job_pb2 import PageFailure, ReadMode
 from pagemesh.results.v1.outcome_pb2 import Failure
+from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.work.v1.sandbox_pb2 import ReadFrame, ReadRequest
 from services.ingest.faults import DocumentFault, PageFault
-from services.ingest.inspection import PageInspection, inspect_document
-from services.ingest.text import extract_pages
+from services.ingest.inspection import inspect_document
+from services.ingest.pdf import OpenPage
+from services.ingest.text import ExtractionMode, extract_pages, read_or_fault
 
-SMALL_DOCUMENT_PAGES = 16
-"""Up to so many text pages are read while the document is open: that saves a hop and a second opening."""
-
-_MODES: dict[int, Literal["text", "table", "mixed"]] = {
+_MODES: dict[int, ExtractionMode] = {
     ReadMode.READ_MODE_TEXT: "text",
     ReadMode.READ_MODE_TABLE: "table",
 }
@@ -31,29 +29,34 @@ def handle(payload: bytes) -> Iterator[bytes]:
 
 
 def _inspect(request: ReadRequest) -> Iterator[ReadFrame]:
-    found = inspect_document(request.path, request.mime_type, request.password or None)
+    read: list[ReadFrame] = []
+
+    def visit(page: OpenPage, number: int) -> None:
+        read.append(_frame(read_or_fault(page, number, with_tables=_mode(request) != "text")))
+
+    password = request.password or None
+    found = inspect_document(request.path, request.mime_type, password, visit=visit if request.read_small else None)
     pages = [PageInfo(width=page.width, height=page.height, needs_ocr=page.needs_ocr) for page in found.pages]
     yield ReadFrame(inspected=DocumentInspected(pages=pages, metadata=found.metadata))
     for page in found.pages:
         if page.fault:
-            yield _failure(PageFault(page.number, page.fault, _MESSAGES.get(page.fault, "The page cannot be read.")))
-    readable = [page.number for page in found.pages if _has_text(page)]
-    if 0 < len(readable) <= SMALL_DOCUMENT_PAGES:
-        yield from _read(request, readable)
+            yield _frame(PageFault(page.number, page.fault, _MESSAGES.get(page.fault, "The page cannot be read.")))
+    yield from read
 
 
-def _has_text(page: PageInspection) -> bool:
-    return not page.needs_ocr and page.fault is None
+def _mode(request: ReadRequest) -> ExtractionMode:
+    return _MODES.get(request.mode, "mixed")
 
 
 def _read(request: ReadRequest, numbers: Iterable[int]) -> Iterator[ReadFrame]:
-    mode = _MODES.get(request.mode, "mixed")
-    for page in extract_pages(request.path, numbers, mode, request.password or None):
-        yield _failure(page) if isinstance(page, PageFault) else ReadFrame(page=page)
+    for page in extract_pages(request.path, numbers, _mode(request), request.password or None):
+        yield _frame(page)
 
 
-def _failure(fault: PageFault) -> ReadFrame:
-    return ReadFrame(page_failure=PageFailure(page=fault.number, code=fault.code, message=fault.message))
+def _frame(page: Page | PageFault) -> ReadFrame:
+    if isinstance(page, PageFault):
+        return ReadFrame(page_failure=PageFailure(page=page.number, code=page.code, message=page.message))
+    return ReadFrame(page=page)
 
 
 _MESSAGES = {"page_too_large": "The page is larger than any that is read."}

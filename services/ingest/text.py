@@ -40,7 +40,15 @@ def extract_pages(
 def _read(document: pdfium.PdfDocument, number: int, mode: ExtractionMode) -> page_pb2.Page | PageFault:
     try:
         with loaded(document, number) as page:
-            return read_page(page, number, with_tables=mode != "text")
+            return read_or_fault(page, number, with_tables=mode != "text")
+    except DocumentFault as fault:
+        return PageFault(number, fault.code, fault.message)
+
+
+def read_or_fault(page: OpenPage, number: int, *, with_tables: bool) -> page_pb2.Page | PageFault:
+    """As `read_page`; what is wrong with this page alone comes as a fault."""
+    try:
+        return read_page(page, number, with_tables=with_tables)
     except DocumentFault as fault:
         return PageFault(number, fault.code, fault.message)
     except MemoryError:

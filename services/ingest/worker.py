@@ -1,6 +1,7 @@
 """Handlers of `work.inspect` and `work.extract`: ask a sandboxed child, report what it says."""
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 from mesh import pages
 from mesh.blobs import Blobs
@@ -28,25 +29,27 @@ class Reader:
 
     async def inspect(self, task: Task, report: Report) -> None:
         """Reports pages and metadata, with the text of a small document, or why the document cannot be opened."""
-        fact: DocumentInspected | None = None
         try:
             request = await self._request(task.inspect.source, task.inspect.mode)
-            request.inspect = True
-            async for frame in self._frames(request):
-                if frame.HasField("failure"):
-                    return await report.fail(frame.failure.code, frame.failure.message)
-                if frame.HasField("inspected"):
-                    fact = frame.inspected
-                elif fact is not None:
-                    fact.outcomes.append(await self._outcome(frame, task.document_id))
         except NotFound as error:
             return await report.fail(error.code, error.message)
-        except SandboxError:
-            if fact is None:  # else the pages that are missing become tasks of their own
-                return await report.fail("out_of_resources", TOO_MUCH)
-        assert fact is not None
-        await self._tell_inspected(fact, report)
-        return None
+        request.inspect = True
+        # When reading on the way ends the child, inspection alone may do, and each page is then tried by itself.
+        for request.read_small in (True, False):
+            with suppress(SandboxError):
+                return await self._inspect(task, request, report)
+        return await report.fail("out_of_resources", TOO_MUCH)
+
+    async def _inspect(self, task: Task, request: ReadRequest, report: Report) -> None:
+        fact = DocumentInspected()
+        async for frame in self._frames(request):
+            if frame.HasField("failure"):
+                return await report.fail(frame.failure.code, frame.failure.message)
+            if frame.HasField("inspected"):
+                fact = frame.inspected
+            else:
+                fact.outcomes.append(await self._outcome(frame, task.document_id))
+        return await self._tell_inspected(fact, report)
 
     async def extract(self, task: Task, report: Report) -> None:
         """Reports each page of the range; one that ends the child fails alone, and the others go on in a new one."""

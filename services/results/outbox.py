@@ -133,7 +133,7 @@ class Reconciler:
     async def _publish_again(self, lost: Sequence[TaskRecord]) -> None:
         log.warning("publishing lost tasks again", extra={"count": len(lost)})
         async with self._store.transaction() as tables:
-            again = [await tables.tasks.again(task) for task in lost]
+            again = [await tables.tasks.again(task) for task in sorted(lost, key=lambda task: task.id)]
         self._outbox.hand_out([task for task in again if task])
 
     async def _suspect_all(self) -> None:

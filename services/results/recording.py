@@ -1,7 +1,10 @@
-"""One batch of facts on one transaction: what the pipeline makes of them, written down."""
+"""One batch of facts on one transaction: what the pipeline makes of them, written down.
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+Statements are per batch, not per job, since trips to the database are most of what taking in a fact costs.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from mesh import pages as packing
@@ -25,6 +28,41 @@ class Received:
     headers: dict[str, str]
 
 
+@dataclass
+class _Case:
+    """One job of the batch, with what its facts bring."""
+
+    job: JobRecord
+    document: DocumentRecord
+    facts: list[Fact]
+    headers: dict[str, str]
+    outcomes: list[PageOutcome] = field(default_factory=list)
+    wanted: list[NewTask] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Applies inspections and collects outcomes, in the order of the facts."""
+        for fact in self.facts:
+            if fact.HasField("inspected"):
+                self._inspected(fact.inspected)
+                self.outcomes += fact.inspected.outcomes
+            elif fact.HasField("extracted"):
+                self.outcomes += fact.extracted.outcomes
+            elif fact.HasField("recognized"):
+                self.outcomes.append(fact.recognized.outcome)
+
+    def _inspected(self, fact: DocumentInspected) -> None:
+        self.document.metadata = dict(fact.metadata)
+        pages = [PageToRead(number, page.needs_ocr) for number, page in enumerate(fact.pages, start=1)]
+        read = frozenset(outcome.number for outcome in fact.outcomes)
+        self.wanted += pipeline.inspected(self.job, pages, read)
+
+    def update_document(self) -> None:
+        """The document as its reading job leaves it."""
+        if self.job.type == "text_extraction":
+            self.document.state = pipeline.document_state(self.job)
+            self.document.page_count = self.job.pages_total or None
+
+
 class Recording:
     """Takes facts of many jobs; afterwards `jobs` have changed and `tasks` are to be handed out."""
 
@@ -40,85 +78,21 @@ class Recording:
         for one in received:
             by_job.setdefault(UUID(one.fact.job_id), []).append(one)
         locked = await self._tables.jobs.lock(by_job)
-        read: list[DocumentRecord] = []
-        for job_id, (job, document) in locked.items():
-            if job.ended:
-                continue
-            taking = _JobFacts(self._tables, self._blobs, job, document)
-            wanted = await taking.take([one.fact for one in by_job[job_id]])
-            await self._save(job, document, wanted, by_job[job_id][0].headers)
-            if job.type == "text_extraction" and document.state in ("completed", "failed"):
-                read.append(document)
-            await self._tables.tasks.done(taking.done)
-        await self._wake_waiting(read)
-        await self._tables.tasks.done_with_jobs([job.id for job in self.jobs if job.ended])
+        cases = [
+            _Case(job, document, [one.fact for one in by_job[job_id]], by_job[job_id][0].headers)
+            for job_id, (job, document) in locked.items()
+            if not job.ended
+        ]
+        for case in cases:
+            case.read()
+        await self._settle([(case, await self._pages(case)) for case in cases])
+        await self._close_tasks(cases)
+        for case in cases:
+            await self._finish(case)
+        await self._save(cases, [fact.task_id for case in cases for fact in case.facts if fact.last])
 
-    async def _save(
-        self, job: JobRecord, document: DocumentRecord, wanted: Iterable[NewTask], headers: dict[str, str]
-    ) -> None:
-        await self._tables.jobs.save(job)
-        if job.type == "text_extraction":
-            state = pipeline.document_state(job)
-            if (state, document.page_count) != (document.state, job.pages_total or None):
-                document.state, document.page_count = state, job.pages_total or None
-                await self._tables.documents.save(document)
-        tasks = [replace(task, headers=headers) for task in work.assignments(job, document, wanted)]
-        await self._tables.tasks.insert(tasks, headers)
-        self.jobs.append(job)
-        self.tasks += tasks
-
-    async def _wake_waiting(self, read: Iterable[DocumentRecord]) -> None:
-        states = {document.id: document.state for document in read}
-        if not states:
-            return
-        waiting = await self._tables.jobs.lock(await self._tables.jobs.waiting_for(states))
-        for job, document in waiting.values():
-            wanted = pipeline.document_read(job, states[document.id])
-            await self._save(job, document, wanted, {})
-
-
-class _JobFacts:
-    """Facts of one job."""
-
-    def __init__(self, tables: Transaction, blobs: Blobs, job: JobRecord, document: DocumentRecord) -> None:
-        self.done: list[UUID] = []
-        self._tables = tables
-        self._blobs = blobs
-        self._job = job
-        self._document = document
-
-    async def take(self, facts: list[Fact]) -> list[NewTask]:
-        """Applies the facts in the order given; answers what to hand out next."""
-        wanted: list[NewTask] = []
-        outcomes: list[PageOutcome] = []
-        for fact in facts:
-            if fact.last:
-                self.done.append(UUID(fact.task_id))
-            if fact.HasField("inspected"):
-                wanted += self._inspected(fact.inspected)
-                outcomes += fact.inspected.outcomes
-            elif fact.HasField("extracted"):
-                outcomes += fact.extracted.outcomes
-            elif fact.HasField("recognized"):
-                outcomes.append(fact.recognized.outcome)
-            elif fact.HasField("analyzed"):
-                await self._analyzed(fact)
-        await self._settle([await self._page(outcome) for outcome in outcomes])
-        await self._close_tasks([fact for fact in facts if fact.last])
-        if pipeline.all_pages_settled(self._job):
-            failures = await self._tables.pages.failures(self._document.id) if self._job.pages_failed else ()
-            wanted += pipeline.finish_reading(self._job, Ending(failures))
-        return [] if self._job.ended else wanted
-
-    def _inspected(self, fact: DocumentInspected) -> list[NewTask]:
-        self._document.metadata = dict(fact.metadata)
-        pages = [PageToRead(number, page.needs_ocr) for number, page in enumerate(fact.pages, start=1)]
-        return list(pipeline.inspected(self._job, pages, frozenset(outcome.number for outcome in fact.outcomes)))
-
-    async def _analyzed(self, fact: Fact) -> None:
-        analysis = convert.analysis_record(self._job, fact.analyzed.outcome)
-        await self._tables.analyses.insert(analysis)
-        pipeline.analyzed(self._job, str(analysis.id))
+    async def _pages(self, case: _Case) -> list[PageRecord]:
+        return [await self._page(outcome) for outcome in case.outcomes]
 
     async def _page(self, outcome: PageOutcome) -> PageRecord:
         page = convert.page_record(outcome)
@@ -130,20 +104,72 @@ class _JobFacts:
             return PageRecord(number=page.number, problem=Problem(error.code, "The page was read, then lost."))
         return replace(page, text=stored.text)
 
-    async def _settle(self, pages: Iterable[PageRecord]) -> None:
-        first = {page.number: page for page in reversed(list(pages))}
-        new = await self._tables.pages.settle(self._document.id, list(first.values()))
-        pipeline.settled(self._job, [page for number, page in first.items() if number in new])
+    async def _settle(self, settling: Sequence[tuple[_Case, Sequence[PageRecord]]]) -> None:
+        first = {(case.document.id, page.number): page for case, pages in settling for page in reversed(pages)}
+        new = await self._tables.pages.settle(first)
+        for case, _ in settling:
+            mine = [first[key] for key in new if key[0] == case.document.id]
+            pipeline.settled(case.job, mine)
 
-    async def _close_tasks(self, lasts: list[Fact]) -> None:
+    async def _close_tasks(self, cases: Sequence[_Case]) -> None:
         """A task that ended, well or not, leaves none of its pages open."""
-        closing = {UUID(fact.task_id): fact for fact in lasts if fact.HasField("failed") or fact.HasField("extracted")}
+        closing = {UUID(fact.task_id): (case, fact) for case in cases for fact in case.facts if _may_leave_pages(fact)}
         tasks = await self._tables.tasks.get(closing) if closing else {}
+        failing: list[tuple[_Case, list[PageRecord]]] = []
         for task_id, task in tasks.items():
-            failure = closing[task_id].failed
-            problem = Problem(failure.code or "unreadable_page", failure.message or "The page could not be read.")
+            case, fact = closing[task_id]
+            problem = Problem(
+                fact.failed.code or "unreadable_page", fact.failed.message or "The page could not be read."
+            )
             if task.pages:
-                open_pages = await self._tables.pages.unsettled(self._document.id, task.pages)
-                await self._settle(PageRecord(number=number, problem=problem) for number in open_pages)
-            elif closing[task_id].HasField("failed"):
-                pipeline.failed(self._job, problem)
+                left = await self._tables.pages.unsettled(case.document.id, task.pages)
+                failing.append((case, [PageRecord(number=number, problem=problem) for number in left]))
+            elif fact.HasField("failed"):
+                pipeline.failed(case.job, problem)
+        if any(pages for _, pages in failing):
+            for one in failing:
+                await self._settle([one])
+
+    async def _finish(self, case: _Case) -> None:
+        for fact in case.facts:
+            if fact.HasField("analyzed"):
+                analysis = convert.analysis_record(case.job, fact.analyzed.outcome)
+                await self._tables.analyses.insert(analysis)
+                pipeline.analyzed(case.job, str(analysis.id))
+        if pipeline.all_pages_settled(case.job):
+            failures = await self._tables.pages.failures(case.document.id) if case.job.pages_failed else ()
+            case.wanted += pipeline.finish_reading(case.job, Ending(failures))
+
+    async def _save(self, cases: Sequence[_Case], done: Sequence[str]) -> None:
+        for case in cases:
+            case.update_document()
+        waited_for = await self._tables.jobs.save_all(
+            [case.job for case in cases],
+            [case.document for case in cases if case.job.type == "text_extraction"],
+            [UUID(task_id) for task_id in done],
+        )
+        self.jobs += [case.job for case in cases]
+        for case in cases:
+            await self._hand_out(case)
+        if waited_for:
+            await self._wake_waiting([case.document for case in cases if case.document.id in waited_for])
+
+    async def _hand_out(self, case: _Case) -> None:
+        wanted = [] if case.job.ended else case.wanted
+        tasks = [replace(task, headers=case.headers) for task in work.assignments(case.job, case.document, wanted)]
+        await self._tables.tasks.insert(tasks, case.headers)
+        self.tasks += tasks
+
+    async def _wake_waiting(self, documents: Iterable[DocumentRecord]) -> None:
+        """Analyses that wait for documents which have just ended."""
+        ended = {document.id: document.state for document in documents if document.state in ("completed", "failed")}
+        waiting = await self._tables.jobs.lock(await self._tables.jobs.waiting_for(ended)) if ended else {}
+        cases = [_Case(job, document, [], {}) for job, document in waiting.values()]
+        for case in cases:
+            case.wanted += pipeline.document_read(case.job, ended[case.document.id])
+        if cases:
+            await self._save(cases, [])
+
+
+def _may_leave_pages(fact: Fact) -> bool:
+    return fact.last and (fact.HasField("failed") or fact.HasField("extracted"))

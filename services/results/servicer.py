@@ -139,14 +139,14 @@ class DocumentServicer(DocumentServiceServicer):
         """See the proto."""
         organization_id, document_id = _organization(), to_uuid(request.document_id, "document_id")
         async with self._store.transaction() as tables:
+            job_ids = [job.id for job in await tables.jobs.of_document(document_id)]
+            # Jobs before their document, as everywhere, so that two transactions never wait for each other.
+            running = [job for job, _ in (await tables.jobs.lock(job_ids)).values() if not job.ended]
             if not await tables.documents.delete(organization_id, document_id):
                 raise NotFound("There is no such document.")
-            job_ids = [job.id for job in await tables.jobs.of_document(document_id)]
-            for job, _ in (await tables.jobs.lock(job_ids)).values():
-                if not job.ended:
-                    pipeline.cancelled(job)
-                    await tables.jobs.save(job)
-            await tables.tasks.done_with_jobs(job_ids)
+            for job in running:
+                pipeline.cancelled(job)
+            await tables.jobs.save_all(running, [], [])
         await self._status.tell_gone(organization_id, job_ids)
         return pb.DeleteDocumentResponse()
 

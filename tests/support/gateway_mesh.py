@@ -21,7 +21,7 @@ from jwt.algorithms import OKPAlgorithm
 
 from mesh import identity
 from mesh.blobs import Blobs
-from mesh.errors import AlreadyExists, InvalidArgument, NotFound, TooMuch, Unauthenticated
+from mesh.errors import AlreadyExists, Forbidden, InvalidArgument, NotFound, TooMuch, Unauthenticated
 from mesh.server import MeshServer, ServiceSpec
 from pagemesh.auth.v1 import auth_pb2, auth_pb2_grpc
 from pagemesh.ingest.v1 import ingest_pb2, ingest_pb2_grpc
@@ -104,6 +104,11 @@ class Auth(
     async def Refresh(self, request: auth_pb2.RefreshRequest, context: object) -> auth_pb2.RefreshResponse:
         raise Unauthenticated("The refresh token is spent.", "INVALID_REFRESH_TOKEN")
 
+    async def IssueServiceToken(
+        self, request: auth_pb2.IssueServiceTokenRequest, context: object
+    ) -> auth_pb2.IssueServiceTokenResponse:
+        raise Forbidden("This is not the installation's secret.")
+
     async def GetMe(self, request: auth_pb2.GetMeRequest, context: object) -> auth_pb2.GetMeResponse:
         caller = identity.current().organization_id
         user = next((one for one in self._users.values() if one.organization.id == caller), None)
@@ -177,6 +182,18 @@ class Results(results_pb2_grpc.JobServiceServicer, results_pb2_grpc.DocumentServ
         if self.hold is not None:
             await self.hold.wait()
         return results_pb2.GetJobResponse(job=job)
+
+    async def SubmitJob(self, request: results_pb2.SubmitJobRequest, context: object) -> results_pb2.SubmitJobResponse:
+        job = job_pb2.Job(id=request.job_id, type=job_pb2.JOB_TYPE_TEXT_EXTRACTION, stage="queued")
+        job.config.CopyFrom(request.config)
+        job.priority = request.priority
+        recorded = self.add(identity.current().organization_id, request.document, job)
+        return results_pb2.SubmitJobResponse(document=self.records.documents[request.document.id], job=recorded)
+
+    async def WatchJob(
+        self, request: results_pb2.WatchJobRequest, context: object
+    ) -> AsyncIterator[results_pb2.WatchJobResponse]:
+        yield results_pb2.WatchJobResponse(job=self.records.jobs[self._mine(request.job_id)])
 
     async def ListJobs(self, request: results_pb2.ListJobsRequest, context: object) -> results_pb2.ListJobsResponse:
         organization = identity.current().organization_id

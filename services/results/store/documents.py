@@ -16,11 +16,6 @@ _BY_ID = text(f"""
     SELECT {COLUMNS} FROM documents
     WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NULL
 """)
-_SAVE = text("""
-    UPDATE documents
-    SET state = :state, page_count = :page_count, metadata = CAST(:metadata AS jsonb), updated_at = now()
-    WHERE id = :id
-""")
 _DELETE = text("""
     UPDATE documents SET deleted_at = now(), updated_at = now()
     WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NULL
@@ -45,16 +40,6 @@ class Documents:
         parameters = {"id": document_id, "organization_id": organization_id}
         row = (await self._connection.execute(_BY_ID, parameters)).one_or_none()
         return document(row) if row else None
-
-    async def save(self, record: DocumentRecord) -> None:
-        """Saves what the pipeline changes: state, page count, metadata."""
-        values = {
-            "id": record.id,
-            "state": record.state,
-            "page_count": record.page_count,
-            "metadata": as_json(record.metadata),
-        }
-        await self._connection.execute(_SAVE, values)
 
     async def delete(self, organization_id: UUID, document_id: UUID) -> bool:
         """Hides the document; False when there is none to hide."""

@@ -14,6 +14,11 @@ from services.results.store.documents import as_json
 _NAMES = tuple(field.name for field in fields(JobRecord))
 _DOCUMENT_NAMES = tuple(field.name for field in fields(DocumentRecord))
 _COLUMNS = ", ".join(f"j.{name}" for name in _NAMES)
+_SAVED = (
+    *("id", "config", "state", "stage", "progress", "pages_total", "pages_done", "pages_failed", "pages_ocr"),
+    *("text_length", "table_count", "attempts", "error", "result", "ended"),
+)
+_SAVED_OF_DOCUMENT = ("id", "state", "page_count", "metadata")
 _DOCUMENT_COLUMNS = ", ".join(f"d.{name} AS d_{name}" for name in _DOCUMENT_NAMES)
 
 # One statement, and so one trip and one transaction, for what every upload does. A repeat with the same ids inserts
@@ -43,20 +48,41 @@ _INSERT = text("""
             :progress)
     ON CONFLICT (id) DO NOTHING
 """)
+# Jobs, their documents and the tasks that are done: one statement for a whole batch. Tasks are locked in one order,
+# so that two transactions never wait for each other. Whoever adds a waiting analysis has locked the reading job
+# before (`_LOCK_READING`), and so have we: `waited_for` misses none.
 _SAVE = text("""
+    WITH saved_documents AS (
+        UPDATE documents
+        SET state = new.state, page_count = new.page_count, metadata = new.metadata, updated_at = now()
+        FROM jsonb_to_recordset(CAST(:documents AS jsonb))
+             AS new (id uuid, state text, page_count integer, metadata jsonb)
+        WHERE documents.id = new.id
+    ), done_tasks AS (
+        DELETE FROM tasks WHERE id IN (
+            SELECT id FROM tasks WHERE id = ANY(:done) OR job_id = ANY(:ended) ORDER BY id FOR UPDATE)
+    )
     UPDATE jobs
-    SET config = CAST(:config AS jsonb), state = :state, stage = :stage, progress = :progress,
-        pages_total = :pages_total, pages_done = :pages_done, pages_failed = :pages_failed, pages_ocr = :pages_ocr,
-        text_length = :text_length, table_count = :table_count, attempts = :attempts,
-        error = CAST(:error AS jsonb), revision = revision + 1, updated_at = now(),
-        started_at = CASE WHEN :state = 'pending' THEN started_at ELSE coalesce(started_at, now()) END,
-        completed_at = CASE WHEN :ended THEN coalesce(completed_at, now()) END,
-        result = CASE WHEN :state = 'completed'
-            THEN CAST(:result AS jsonb) || jsonb_build_object(
-                'processing_time_ms', round(extract(epoch FROM now() - created_at) * 1000))
-            ELSE CAST(:result AS jsonb) END
-    WHERE id = :id
-    RETURNING revision, started_at, completed_at, updated_at, result
+    SET config = new.config, state = new.state, stage = new.stage, progress = new.progress,
+        pages_total = new.pages_total, pages_done = new.pages_done, pages_failed = new.pages_failed,
+        pages_ocr = new.pages_ocr, text_length = new.text_length, table_count = new.table_count,
+        attempts = new.attempts, error = new.error, revision = jobs.revision + 1, updated_at = now(),
+        started_at = CASE WHEN new.state = 'pending' THEN jobs.started_at ELSE coalesce(jobs.started_at, now()) END,
+        completed_at = CASE WHEN new.ended THEN coalesce(jobs.completed_at, now()) END,
+        result = CASE WHEN new.state = 'completed'
+            THEN new.result || jsonb_build_object(
+                'processing_time_ms', round(extract(epoch FROM now() - jobs.created_at) * 1000))
+            ELSE new.result END
+    FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) AS new (
+        id uuid, config jsonb, state text, stage text, progress integer, pages_total integer, pages_done integer,
+        pages_failed integer, pages_ocr integer, text_length bigint, table_count integer, attempts integer,
+        error jsonb, result jsonb, ended boolean)
+    WHERE jobs.id = new.id
+    RETURNING jobs.id, revision, started_at, completed_at, updated_at, jobs.result, document_id,
+              EXISTS (SELECT FROM jobs w WHERE w.document_id = jobs.document_id AND w.stage = 'waiting') AS waited_for
+""")
+_LOCK_READING = text("""
+    SELECT id FROM jobs WHERE document_id = :document_id AND type = 'text_extraction' FOR SHARE
 """)
 _LOCK = text(f"""
     SELECT {_COLUMNS}, {_DOCUMENT_COLUMNS}
@@ -102,10 +128,36 @@ class Jobs:
         """Records a job on a document that is there; False when its id was there before."""
         return bool((await self._connection.execute(_INSERT, _values(job))).rowcount)
 
-    async def save(self, job: JobRecord) -> None:
-        """Saves every field that the pipeline changes and fills in revision and times."""
-        row = (await self._connection.execute(_SAVE, _values(job))).one()
-        job.revision, job.started_at, job.completed_at, job.updated_at, job.result = row
+    async def save_all(
+        self, jobs: Collection[JobRecord], documents: Collection[DocumentRecord], done: Collection[UUID]
+    ) -> set[UUID]:
+        """Saves jobs and documents as the pipeline left them and forgets tasks that are done, or whose job has ended.
+
+        Fills in the jobs' revisions and times. Answers the documents that analyses wait for.
+        """
+        if not jobs:
+            return set()
+        values = {
+            "jobs": as_json([{name: getattr(job, name) for name in _SAVED} for job in jobs]),
+            "documents": as_json(
+                [{name: getattr(document, name) for name in _SAVED_OF_DOCUMENT} for document in documents]
+            ),
+            "done": list(done),
+            "ended": [job.id for job in jobs if job.ended],
+        }
+        by_id = {job.id: job for job in jobs}
+        waited_for = set()
+        for row in await self._connection.execute(_SAVE, values):
+            job = by_id[row.id]
+            job.revision, job.started_at, job.completed_at = row.revision, row.started_at, row.completed_at
+            job.updated_at, job.result = row.updated_at, row.result
+            if row.waited_for:
+                waited_for.add(row.document_id)
+        return waited_for
+
+    async def lock_reading(self, document_id: UUID) -> None:
+        """Holds the document's reading job as it is until the transaction ends."""
+        await self._connection.execute(_LOCK_READING, {"document_id": document_id})
 
     async def lock(self, ids: Collection[UUID]) -> dict[UUID, tuple[JobRecord, DocumentRecord]]:
         """The jobs with their documents, held until the transaction ends; in one order, so that nobody deadlocks."""
@@ -137,9 +189,7 @@ class Jobs:
 
 def _values(job: JobRecord) -> dict[str, Any]:
     values = {name: getattr(job, name) for name in _NAMES}
-    error = {"code": job.error.code, "message": job.error.message} if job.error else None
-    values |= {"config": as_json(job.config), "result": as_json(job.result), "error": as_json(error)}
-    return values | {"ended": job.ended}
+    return values | {"config": as_json(job.config)}
 
 
 def _job(row: Row[Any]) -> JobRecord:

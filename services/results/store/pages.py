@@ -1,6 +1,6 @@
 """The table `pages`: a row is a page that was settled, and it is settled once."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping
 from dataclasses import fields
 from typing import Any
 from uuid import UUID
@@ -32,9 +32,9 @@ _BATCH = 32
 
 _SETTLE = text(f"""
     INSERT INTO pages (document_id, {_NAMES})
-    SELECT CAST(:document_id AS uuid), * FROM unnest({_ARRAYS})
+    SELECT * FROM unnest(CAST(:document_ids AS uuid[]), {_ARRAYS})
     ON CONFLICT (document_id, number) DO NOTHING
-    RETURNING number
+    RETURNING document_id, number
 """)
 _SETTLED = text("SELECT number FROM pages WHERE document_id = :document_id AND number = ANY(:numbers)")
 _FAILED = text("""
@@ -47,22 +47,27 @@ _OFFSET = text(f"SELECT {_NAMES} FROM pages WHERE {_READ} ORDER BY number LIMIT 
 _COUNT = text(f"SELECT count(*) FROM pages WHERE {_READ}")
 
 
+Key = tuple[UUID, int]
+"""Document and page number."""
+
+
 class Pages:
     """Pages of documents; whoever reads them has looked the document up for its caller before."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def settle(self, document_id: UUID, pages: Sequence[PageRecord]) -> frozenset[int]:
-        """Records pages; answers the numbers of those that were not settled before."""
+    async def settle(self, pages: Mapping[Key, PageRecord]) -> list[Key]:
+        """Records pages of any documents; answers the keys of those that were not settled before, in no order."""
         if not pages:
-            return frozenset()
-        values: dict[str, Any] = {name: [getattr(page, name) for page in pages] for name in _PAGE_FIELDS}
-        values["text"] = [page.text.replace("\0", "") for page in pages]
-        values["problem_code"] = [page.problem.code if page.problem else None for page in pages]
-        values["problem_message"] = [page.problem.message if page.problem else None for page in pages]
-        rows = await self._connection.execute(_SETTLE, {"document_id": document_id, **values})
-        return frozenset(rows.scalars())
+            return []
+        records = list(pages.values())
+        values: dict[str, Any] = {name: [getattr(page, name) for page in records] for name in _PAGE_FIELDS}
+        values["document_ids"] = [document_id for document_id, _ in pages]
+        values["text"] = [page.text.replace("\0", "") for page in records]
+        values["problem_code"] = [page.problem.code if page.problem else None for page in records]
+        values["problem_message"] = [page.problem.message if page.problem else None for page in records]
+        return [(row.document_id, row.number) for row in await self._connection.execute(_SETTLE, values)]
 
     async def unsettled(self, document_id: UUID, numbers: Collection[int]) -> list[int]:
         """Those of the numbers that are not settled, in order."""

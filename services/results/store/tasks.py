@@ -21,13 +21,6 @@ _INSERT = text("""
 _BY_ID = text(
     "SELECT id, job_id, kind, lane, pages, payload, headers, attempt, sequence FROM tasks WHERE id = ANY(:ids)"
 )
-# Rows are locked in one order, so that two transactions never wait for each other.
-_DONE = text("""
-    DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE id = ANY(:ids) ORDER BY id FOR UPDATE)
-""")
-_DONE_JOBS = text("""
-    DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE job_id = ANY(:job_ids) ORDER BY id FOR UPDATE)
-""")
 # A row that somebody holds is about to be deleted, as a rule; else its check comes and publishing again is dropped
 # by the broker as a repeat.
 _PUBLISHED = text("""
@@ -91,16 +84,6 @@ class Tasks:
     async def get(self, ids: Collection[UUID]) -> dict[UUID, TaskRecord]:
         """Those of the tasks that are not done."""
         return {row.id: _task(row) for row in await self._connection.execute(_BY_ID, {"ids": list(ids)})}
-
-    async def done(self, ids: Collection[UUID]) -> None:
-        """Forgets tasks that are done."""
-        if ids:
-            await self._connection.execute(_DONE, {"ids": list(ids)})
-
-    async def done_with_jobs(self, job_ids: Collection[UUID]) -> None:
-        """Forgets what is left of jobs that have ended."""
-        if job_ids:
-            await self._connection.execute(_DONE_JOBS, {"job_ids": list(job_ids)})
 
     async def published(self, confirmed: Sequence[tuple[UUID, int, int]]) -> None:
         """Notes (task, attempt, sequence) of tasks that the broker has confirmed."""

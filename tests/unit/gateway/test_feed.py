@@ -40,7 +40,7 @@ def record() -> Record:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [1_000.0]
-    monkeypatch.setattr(feeds.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("services.gateway.feed.time.monotonic", lambda: now[0])
     return now
 
 

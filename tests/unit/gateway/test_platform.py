@@ -6,7 +6,7 @@ import httpx
 import pytest
 from pydantic import TypeAdapter
 
-from services.gateway.surfaces.platform import models
+from services.gateway.surfaces.platform import shapes
 from tests.support.gateway_mesh import Mesh
 
 ACCOUNT = {"email": "ada@example.org", "password": "correct horse", "full_name": "Ada"}
@@ -34,7 +34,7 @@ async def test_sessions(mesh: Mesh) -> None:
     assert "2026-11-18T11:06:40.000000Z" == login.json()["user"]["last_login"]
     me = await _get(mesh, "/api/v1/users/me", authorization=f"bearer {session['access_token']}")
     assert {**login.json()["user"], **me.json()} == me.json()
-    assert models.Me.__required_keys__ == set(me.json())
+    assert shapes.Me.__required_keys__ == set(me.json())
     twice = await _post(mesh, "/api/v1/auth/register", **ACCOUNT)
     assert (409, "email_taken") == (twice.status_code, twice.json()["error"])
 
@@ -70,7 +70,7 @@ async def test_bad_registration(mesh: Mesh, change: dict[str, object], fields: l
 async def test_organization(mesh: Mesh, client: httpx.AsyncClient, organization: str) -> None:
     """The organization tells its settings and counts."""
     body = (await client.get("/api/v1/organizations/me")).json()
-    TypeAdapter(models.Organization).validate_python(body, strict=True)
+    TypeAdapter(shapes.Organization).validate_python(body, strict=True)
     assert (organization, 50, 0) == (body["id"], body["settings"]["max_file_size_mb"], body["document_count"])
 
 
@@ -78,7 +78,7 @@ async def test_organization(mesh: Mesh, client: httpx.AsyncClient, organization:
 async def test_no_credential(mesh: Mesh, header: str) -> None:
     """Without a good credential every private path is 401 with a challenge, before anything else is looked at."""
     async with mesh.client() as client:
-        headers = {"authorization": header.encode("latin-1")} if header else {}
+        headers = {b"authorization": header.encode("latin-1")} if header else {}
         answer = await client.get("/api/v1/documents?page=0", headers=headers)
     assert (401, "unauthenticated") == (answer.status_code, answer.json()["error"])
     assert answer.headers["www-authenticate"].startswith("Bearer")
@@ -151,13 +151,13 @@ async def test_health(mesh: Mesh) -> None:
     answer = await _get(mesh, "/health")
     away = [name for name, state in answer.json()["services"].items() if state == "unhealthy"]
     assert (200, "degraded", ["ocr", "analysis"]) == (answer.status_code, answer.json()["status"], away)
-    TypeAdapter(models.Health).validate_python(answer.json(), strict=True)
+    TypeAdapter(shapes.Health).validate_python(answer.json(), strict=True)
 
 
 async def test_public_pages(mesh: Mesh) -> None:
     """What anybody may know needs no credential."""
     status = (await _get(mesh, "/api/v1/status")).json()
-    TypeAdapter(models.GatewayStatus).validate_python(status, strict=True)
+    TypeAdapter(shapes.GatewayStatus).validate_python(status, strict=True)
     assert 1 == status["request_count"]
     assert ["keys"] == list((await _get(mesh, "/.well-known/jwks.json")).json())
     assert "ok" == (await _get(mesh, "/")).json()["status"]

@@ -1,6 +1,7 @@
 """Uploads: streamed, in any order of fields, refused early, repeated safely."""
 
 import uuid
+from collections.abc import AsyncIterator
 
 import httpx
 import pytest
@@ -80,7 +81,7 @@ async def test_too_large(mesh: Mesh, client: httpx.AsyncClient, declared: bool) 
     content = b"".join([_file(PDF + b"x" * (4 << 20)), f"--{BOUNDARY}--\r\n".encode()])
     sent: list[int] = []
 
-    async def pieces() -> "object":
+    async def pieces() -> AsyncIterator[bytes]:
         for start in range(0, len(content), 64 << 10):
             sent.append(start)
             yield content[start : start + (64 << 10)]

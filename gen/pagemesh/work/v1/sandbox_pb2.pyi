@@ -35,6 +35,7 @@ class ReadRequest(_message.Message):
     PAGES_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     LANGUAGES_FIELD_NUMBER: _builtins.int
+    READ_SMALL_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """Where the file is on this machine."""
     mime_type: _builtins.str
@@ -42,14 +43,16 @@ class ReadRequest(_message.Message):
     password: _builtins.str
     """Opens an encrypted document."""
     inspect: _builtins.bool
-    """Look through the whole document first."""
+    """Look through the whole document instead of reading pages."""
     mode: _job_pb2.ReadMode.ValueType
     """What to read."""
     languages: _builtins.str
     """OCR languages, Tesseract codes joined by "+"."""
+    read_small: _builtins.bool
+    """With `inspect`: read the text pages of a small document on the way."""
     @_builtins.property
     def pages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Pages to read, from 1; with `inspect` ignored: the text pages of a small document are read."""
+        """Pages to read, from 1; not with `inspect`."""
 
     def __init__(
         self,
@@ -61,10 +64,11 @@ class ReadRequest(_message.Message):
         pages: _abc.Iterable[_builtins.int] | None = ...,
         mode: _job_pb2.ReadMode.ValueType = ...,
         languages: _builtins.str = ...,
+        read_small: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inspect", b"inspect", "languages", b"languages", "mime_type", b"mime_type", "mode", b"mode", "pages", b"pages", "password", b"password", "path", b"path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inspect", b"inspect", "languages", b"languages", "mime_type", b"mime_type", "mode", b"mode", "pages", b"pages", "password", b"password", "path", b"path", "read_small", b"read_small"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,7 +8,7 @@ from pagemesh.results.v1 import results_pb2
 from services.gateway.answers import json_response
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, get, post
 from services.gateway.neighbours import Neighbours
-from services.gateway.surfaces.platform import PREFIX, models, render
+from services.gateway.surfaces.platform import PREFIX, models, render, shapes
 from services.gateway.validation import NoBody, NoQuery
 
 _SECRET = {"cache-control": "no-store"}
@@ -27,7 +27,7 @@ class Accounts:
                 f"{PREFIX}/auth/register",
                 self.register,
                 "Make an account and an organization",
-                {201: Answer("The account with its first session.", models.Session)},
+                {201: Answer("The account with its first session.", shapes.Session)},
                 models.RegisterBody,
                 public=True,
                 problems=(409,),
@@ -36,7 +36,7 @@ class Accounts:
                 f"{PREFIX}/auth/login",
                 self.login,
                 "Open a session",
-                {200: Answer("The account with a new session.", models.Session)},
+                {200: Answer("The account with a new session.", shapes.Session)},
                 models.LoginBody,
                 public=True,
                 problems=(401, 403),
@@ -45,17 +45,17 @@ class Accounts:
                 f"{PREFIX}/auth/refresh",
                 self.refresh,
                 "Spend a refresh token for new tokens",
-                {200: Answer("The session's new tokens.", models.Tokens)},
+                {200: Answer("The session's new tokens.", shapes.Tokens)},
                 models.RefreshBody,
                 public=True,
                 problems=(401,),
             ),
-            get(f"{PREFIX}/users/me", self.me, "The caller's account", {200: Answer("The account.", models.Me)}),
+            get(f"{PREFIX}/users/me", self.me, "The caller's account", {200: Answer("The account.", shapes.Me)}),
             get(
                 f"{PREFIX}/organizations/me",
                 self.organization,
                 "The caller's organization",
-                {200: Answer("The organization.", models.Organization)},
+                {200: Answer("The organization.", shapes.Organization)},
             ),
         ]
 
@@ -98,5 +98,5 @@ class Accounts:
 
 
 def _session(user: auth_pb2.User, tokens: auth_pb2.TokenPair, status: int) -> Response:
-    session: models.Session = {**render.tokens(tokens), "user": render.user(user)}
+    session: shapes.Session = {**render.tokens(tokens), "user": render.user(user)}
     return json_response(session, status, _SECRET)

@@ -9,7 +9,7 @@ from services.gateway.answers import accepted, json_response
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, get, post
 from services.gateway.feed import Feed
 from services.gateway.neighbours import Neighbours
-from services.gateway.surfaces.platform import PREFIX, models, render
+from services.gateway.surfaces.platform import PREFIX, models, render, shapes
 from services.gateway.surfaces.platform.asked import wanted_analysis
 from services.gateway.validation import NoBody, NoQuery
 
@@ -31,7 +31,7 @@ class Analyses:
                 f"{one}/analyze",
                 self.analyze,
                 "Start an analysis of a document",
-                {202: Answer("The job that makes it.", models.AnalysisAccepted, headers=("Location", "Retry-After"))},
+                {202: Answer("The job that makes it.", shapes.AnalysisAccepted, headers=("Location", "Retry-After"))},
                 models.AnalyzeBody,
                 problems=(409,),
                 request_headers=("Idempotency-Key",),
@@ -40,7 +40,7 @@ class Analyses:
                 f"{one}/analysis",
                 self.list,
                 "Analyses of a document",
-                {200: Answer("Analyses, newest first.", models.Analyses)},
+                {200: Answer("Analyses, newest first.", shapes.Analyses)},
                 models.AnalysesQuery,
             ),
         ]
@@ -58,7 +58,7 @@ class Analyses:
         )
         job = (await client.call(self._neighbours.jobs.SubmitAnalysis, request)).job
         self._feed.offer(job)
-        answer: models.AnalysisAccepted = {"job_id": job.id, "status": "pending", "message": "Analysis job created"}
+        answer: shapes.AnalysisAccepted = {"job_id": job.id, "status": "pending", "message": "Analysis job created"}
         return accepted(answer, 202, f"{PREFIX}/jobs/{job.id}", render.retry_after(job))
 
     async def list(self, call: Call[NoBody, models.AnalysesQuery]) -> Response:
@@ -66,7 +66,7 @@ class Analyses:
         document_id = call.ids["document_id"]
         request = results_pb2.ListAnalysesRequest(document_id=document_id, analysis_type=call.query.analysis_type or "")
         found = await client.call(self._neighbours.documents.ListAnalyses, request)
-        answer: models.Analyses = {
+        answer: shapes.Analyses = {
             "document_id": document_id,
             "analyses": [render.analysis(one) for one in found.analyses],
         }

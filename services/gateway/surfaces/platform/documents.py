@@ -16,7 +16,7 @@ from services.gateway.listing import list_response
 from services.gateway.neighbours import Neighbours
 from services.gateway.organizations import Organizations
 from services.gateway.settings import GatewaySettings
-from services.gateway.surfaces.platform import PREFIX, models, render
+from services.gateway.surfaces.platform import PREFIX, models, render, shapes
 from services.gateway.surfaces.platform.asked import upload_form, wanted_job
 from services.gateway.uploads import Head, Sink, UploadReader, too_large
 from services.gateway.validation import NoBody, NoQuery
@@ -53,7 +53,7 @@ class Documents:
                 f"{PREFIX}/documents/upload",
                 self.upload,
                 "Upload a document and start reading it",
-                {201: Answer("The accepted document.", models.Uploaded, headers=("Location", "Retry-After"))},
+                {201: Answer("The accepted document.", shapes.Uploaded, headers=("Location", "Retry-After"))},
                 NoBody,
                 NoQuery,
                 form=models.UploadForm,
@@ -64,10 +64,10 @@ class Documents:
                 f"{PREFIX}/documents",
                 self.find,
                 "Find documents",
-                {200: Answer("Documents.", models.DocumentList, headers=("Link",))},
+                {200: Answer("Documents.", shapes.DocumentList, headers=("Link",))},
                 models.DocumentsQuery,
             ),
-            get(one, self.read, "One document", {200: Answer("The document.", models.DocumentDetail)}),
+            get(one, self.read, "One document", {200: Answer("The document.", shapes.DocumentDetail)}),
             Endpoint("DELETE", one, self.delete, "Delete a document", {204: Answer("It is gone.")}, NoBody, NoQuery),
             get(
                 f"{one}/download",

@@ -11,7 +11,7 @@ from services.gateway.answers import json_response
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
 from services.gateway.neighbours import Neighbours
 from services.gateway.readiness import Readiness
-from services.gateway.surfaces.platform import API_VERSION, PREFIX, models
+from services.gateway.surfaces.platform import API_VERSION, PREFIX, shapes
 from services.gateway.traffic import Traffic
 from services.gateway.validation import NoBody, NoQuery
 
@@ -30,19 +30,19 @@ class Health:
     def endpoints(self) -> list[AnyEndpoint]:
         """What this serves."""
         return [
-            get("/", self.root, "What this is", {200: Answer("Names and versions.", models.Root)}, public=True),
+            get("/", self.root, "What this is", {200: Answer("Names and versions.", shapes.Root)}, public=True),
             get(
                 "/health",
                 self.health,
                 "How the installation is",
-                {200: Answer("Healthy or degraded.", models.Health), 503: Answer("Unhealthy.", models.Health)},
+                {200: Answer("Healthy or degraded.", shapes.Health), 503: Answer("Unhealthy.", shapes.Health)},
                 public=True,
             ),
             get(
                 f"{PREFIX}/status",
                 self.status,
                 "How this gateway is",
-                {200: Answer("Figures since its start.", models.GatewayStatus)},
+                {200: Answer("Figures since its start.", shapes.GatewayStatus)},
                 public=True,
             ),
             get(
@@ -56,7 +56,7 @@ class Health:
 
     async def root(self, call: Call[NoBody, NoQuery]) -> Response:
         """Names and versions."""
-        root: models.Root = {
+        root: shapes.Root = {
             "name": "pagemesh",
             "version": VERSION,
             "status": "ok",
@@ -78,7 +78,7 @@ class Health:
 
     async def status(self, call: Call[NoBody, NoQuery]) -> Response:
         """Figures of this gateway."""
-        status: models.GatewayStatus = {
+        status: shapes.GatewayStatus = {
             "api_version": API_VERSION,
             "environment": self._environment,
             "uptime_seconds": round(self._traffic.uptime_seconds, 3),

@@ -12,7 +12,7 @@ from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
 from services.gateway.feed import Entry, Feed
 from services.gateway.listing import list_response
 from services.gateway.neighbours import Neighbours
-from services.gateway.surfaces.platform import PREFIX, models, render
+from services.gateway.surfaces.platform import PREFIX, models, render, shapes
 from services.gateway.validation import NoBody, NoQuery
 
 PULSE_SECONDS = 15.0
@@ -36,7 +36,7 @@ class Jobs:
                 f"{PREFIX}/jobs",
                 self.find,
                 "Find jobs",
-                {200: Answer("Jobs, newest first.", models.JobList, headers=("Link",))},
+                {200: Answer("Jobs, newest first.", shapes.JobList, headers=("Link",))},
                 models.JobsQuery,
             ),
             get(
@@ -44,7 +44,7 @@ class Jobs:
                 self.read,
                 "A job's status",
                 {
-                    200: Answer("The job.", models.Job, headers=("ETag", "Retry-After", "Preference-Applied")),
+                    200: Answer("The job.", shapes.Job, headers=("ETag", "Retry-After", "Preference-Applied")),
                     304: Answer("Nothing has changed.", headers=("ETag", "Retry-After", "Preference-Applied")),
                 },
                 request_headers=("If-None-Match", "Prefer"),

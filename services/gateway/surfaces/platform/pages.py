@@ -11,7 +11,7 @@ from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
 from services.gateway.listing import list_response
 from services.gateway.negotiation import choose
 from services.gateway.neighbours import Neighbours
-from services.gateway.surfaces.platform import PREFIX, models, render_pages
+from services.gateway.surfaces.platform import PREFIX, models, render_pages, shapes
 from services.gateway.validation import NoBody, NoQuery
 
 _TEXTS = ("text/plain", "text/markdown")
@@ -33,7 +33,7 @@ class Pages:
                 f"{one}/pages",
                 self.list,
                 "Pages read so far",
-                {200: Answer("Pages.", models.PageList, headers=("Link",))},
+                {200: Answer("Pages.", shapes.PageList, headers=("Link",))},
                 models.PagesQuery,
             ),
             get(f"{one}/text", self.text, "Text read so far", {200: Answer("The text.", media_types=_TEXTS)}),
@@ -41,7 +41,7 @@ class Pages:
                 f"{one}/tables",
                 self.tables,
                 "Tables read so far",
-                {200: Answer("The tables.", models.Tables, media_types=("text/csv",))},
+                {200: Answer("The tables.", shapes.Tables, media_types=("text/csv",))},
             ),
         ]
 
@@ -74,8 +74,8 @@ class Pages:
         if choose(call.request.headers.get("accept"), _TABLES) == "text/csv":
             content = render_pages.csv_of([table for _, table in found])
             return Response(content, headers=_BY_ACCEPT, media_type="text/csv")
-        tables: list[models.PageTable] = [{"page": number, **render_pages.table(table)} for number, table in found]
-        answer: models.Tables = {"document_id": document_id, "tables": tables}
+        tables: list[shapes.PageTable] = [{"page": number, **render_pages.table(table)} for number, table in found]
+        answer: shapes.Tables = {"document_id": document_id, "tables": tables}
         return json_response(answer, headers=_BY_ACCEPT)
 
     async def _stream(self, document_id: str, include_lines: bool) -> AsyncIterator[page_pb2.Page]:

@@ -12,7 +12,7 @@ from pagemesh.auth.v1 import auth_pb2
 from pagemesh.results.v1 import analysis_pb2, job_pb2
 from services.gateway import polling
 from services.gateway.feed import ENDED, Headers, Status
-from services.gateway.surfaces.platform import API_VERSION, models
+from services.gateway.surfaces.platform import API_VERSION, models, shapes
 
 ROLES: dict["auth_pb2.Role.ValueType", Literal["user", "admin"]] = {
     auth_pb2.ROLE_USER: "user",
@@ -54,7 +54,7 @@ def time(stamp: Timestamp) -> str:
     return moment.isoformat(timespec="microseconds") + "Z"
 
 
-def user(account: auth_pb2.User) -> models.User:
+def user(account: auth_pb2.User) -> shapes.User:
     """An account."""
     return {
         "id": account.id,
@@ -70,7 +70,7 @@ def user(account: auth_pb2.User) -> models.User:
     }
 
 
-def me(account: auth_pb2.User) -> models.Me:
+def me(account: auth_pb2.User) -> shapes.Me:
     """The caller's account. Accounts cannot be changed yet, so they were updated last when they were made."""
     return {
         **user(account),
@@ -81,7 +81,7 @@ def me(account: auth_pb2.User) -> models.Me:
     }
 
 
-def tokens(pair: auth_pb2.TokenPair) -> models.Tokens:
+def tokens(pair: auth_pb2.TokenPair) -> shapes.Tokens:
     """A session's tokens."""
     return {
         "access_token": pair.access_token,
@@ -91,7 +91,7 @@ def tokens(pair: auth_pb2.TokenPair) -> models.Tokens:
     }
 
 
-def organization(tenant: auth_pb2.Organization, document_count: int) -> models.Organization:
+def organization(tenant: auth_pb2.Organization, document_count: int) -> shapes.Organization:
     """A tenant."""
     return {
         "id": tenant.id,
@@ -111,7 +111,7 @@ def organization(tenant: auth_pb2.Organization, document_count: int) -> models.O
     }
 
 
-def document(record: job_pb2.Document) -> models.Document:
+def document(record: job_pb2.Document) -> shapes.Document:
     """A document, as lists show it."""
     return {
         "id": record.id,
@@ -127,7 +127,7 @@ def document(record: job_pb2.Document) -> models.Document:
     }
 
 
-def document_detail(record: job_pb2.Document, jobs: list[job_pb2.Job], uri: str) -> models.DocumentDetail:
+def document_detail(record: job_pb2.Document, jobs: list[job_pb2.Job], uri: str) -> shapes.DocumentDetail:
     """A document with its jobs."""
     return {
         **document(record),
@@ -138,7 +138,7 @@ def document_detail(record: job_pb2.Document, jobs: list[job_pb2.Job], uri: str)
     }
 
 
-def document_job(record: job_pb2.Job) -> models.DocumentJob:
+def document_job(record: job_pb2.Job) -> shapes.DocumentJob:
     """A job of a document, in short."""
     return {
         "id": record.id,
@@ -149,7 +149,7 @@ def document_job(record: job_pb2.Job) -> models.DocumentJob:
     }
 
 
-def uploaded(record: job_pb2.Document, job_id: str) -> models.Uploaded:
+def uploaded(record: job_pb2.Document, job_id: str) -> shapes.Uploaded:
     """A document that was just accepted: reading it may have begun, but the answer speaks of its acceptance."""
     return {
         "id": record.id,
@@ -164,7 +164,7 @@ def uploaded(record: job_pb2.Document, job_id: str) -> models.Uploaded:
     }
 
 
-def job(record: job_pb2.Job) -> models.Job:
+def job(record: job_pb2.Job) -> shapes.Job:
     """A job."""
     short = document_job(record)
     return {
@@ -223,7 +223,7 @@ def job_status(record: job_pb2.Job) -> Status:
     return Status(body, etag, [*describing, *shared], shared)
 
 
-def _job_config(config: job_pb2.JobConfig) -> models.JobConfig:
+def _job_config(config: job_pb2.JobConfig) -> shapes.JobConfig:
     mode = MODES.get(config.mode, "mixed")
     return {
         "mode": mode,
@@ -233,7 +233,7 @@ def _job_config(config: job_pb2.JobConfig) -> models.JobConfig:
     }
 
 
-def _job_result(result: job_pb2.JobResult) -> models.JobResult:
+def _job_result(result: job_pb2.JobResult) -> shapes.JobResult:
     return {
         "text_length": result.text_length,
         "table_count": result.table_count,
@@ -245,7 +245,7 @@ def _job_result(result: job_pb2.JobResult) -> models.JobResult:
     }
 
 
-def analysis(record: analysis_pb2.Analysis) -> models.Analysis:
+def analysis(record: analysis_pb2.Analysis) -> shapes.Analysis:
     """An analysis."""
     completed = time(record.created_at)
     return {

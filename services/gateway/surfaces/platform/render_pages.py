@@ -6,14 +6,14 @@ import re
 from collections.abc import Sequence
 
 from pagemesh.results.v1 import page_pb2
-from services.gateway.surfaces.platform import models
+from services.gateway.surfaces.platform import shapes
 
 _MARKDOWN = str.maketrans({"|": r"\|", "\n": "<br>"})
 
 
-def page(record: page_pb2.Page, blocks: bool) -> models.Page:
+def page(record: page_pb2.Page, blocks: bool) -> shapes.Page:
     """A page; with `blocks`, its lines and words too."""
-    shown: models.Page = {
+    shown: shapes.Page = {
         "number": record.number,
         "width": round(record.width, 2),
         "height": round(record.height, 2),
@@ -30,7 +30,7 @@ def page(record: page_pb2.Page, blocks: bool) -> models.Page:
     return shown
 
 
-def table(record: page_pb2.Table) -> models.Table:
+def table(record: page_pb2.Table) -> shapes.Table:
     """A table."""
     return {
         "bbox": _box(record.box),
@@ -110,16 +110,16 @@ def _table_of(line: page_pb2.Line | None, tables: Sequence[page_pb2.Table]) -> i
     return None
 
 
-def _line(record: page_pb2.Line) -> models.Line:
+def _line(record: page_pb2.Line) -> shapes.Line:
     return {"text": record.text, "bbox": _box(record.box), "words": [_word(word) for word in record.words]}
 
 
-def _word(record: page_pb2.Word) -> models.Word:
+def _word(record: page_pb2.Word) -> shapes.Word:
     confidence = round(record.confidence, 4) if record.HasField("confidence") else None
     return {"text": record.text, "bbox": _box(record.box), "confidence": confidence}
 
 
-def _cell(record: page_pb2.Cell) -> models.Cell:
+def _cell(record: page_pb2.Cell) -> shapes.Cell:
     return {
         "row": record.row,
         "column": record.column,
@@ -130,7 +130,7 @@ def _cell(record: page_pb2.Cell) -> models.Cell:
     }
 
 
-def _box(record: page_pb2.Box) -> models.Box:
+def _box(record: page_pb2.Box) -> shapes.Box:
     return {
         "left": round(record.left, 2),
         "top": round(record.top, 2),

@@ -1,0 +1,255 @@
+"""The sandbox contains whatever happens in a child, and goes on."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from mesh.sandbox import ChildDied, ChildOverran, HandlerFailed, Limits, Sandbox, SandboxError
+
+HANDLER = "tests.support.sandbox_handlers:handle"
+LIMITS = Limits(memory_bytes=256 << 20, cpu_seconds=60, wall_seconds=20)
+
+
+async def answers(sandbox: Sandbox, request: bytes) -> list[bytes]:
+    """Every frame."""
+    async with aclosing(sandbox.run(request)) as frames:  # type: ignore[type-var]  # a generator it is
+        return [frame async for frame in frames]
+
+
+async def lost(sandbox: Sandbox, request: bytes) -> SandboxError:
+    """Why the request ended; `before` must have arrived all the same."""
+    arrived = []
+    with pytest.raises(SandboxError) as caught:
+        async for frame in sandbox.run(request):
+            arrived.append(frame)  # noqa: PERF401  # a comprehension would lose them with the error
+    assert [b"before"] == arrived
+    return caught.value
+
+
+async def pid(sandbox: Sandbox) -> int:
+    """Pid of the child that answers next."""
+    return int((await answers(sandbox, b"pid"))[0])
+
+
+@pytest.fixture(scope="module")
+async def one() -> AsyncIterator[Sandbox]:
+    """A pool of one child."""
+    sandbox = Sandbox("test", HANDLER, 1, LIMITS)
+    await sandbox.start()
+    yield sandbox
+    await sandbox.stop()
+
+
+async def test_frames_come_in_order_from_one_child(one: Sandbox) -> None:
+    """Task after task, empty and large frames too."""
+    first = await pid(one)
+    assert [str(number).encode() for number in range(500)] == await answers(one, b"count 500")
+    assert [] == await answers(one, b"count 0")
+    assert [b""] == await answers(one, b"echo ")
+    assert [b"x" * (5 << 20)] == await answers(one, b"large %d" % (5 << 20))
+    assert [b"y" * (3 << 20)] == await answers(one, b"echo " + b"y" * (3 << 20))
+    assert first == await pid(one)
+
+
+async def test_frames_stream(one: Sandbox) -> None:
+    """The first arrives while the child is still at work on the next."""
+    async with aclosing(one.run(b"sleep")) as frames:  # type: ignore[type-var]  # a generator it is
+        assert b"before" == await anext(frames)
+
+
+async def test_the_wall_clock_runs_from_frame_to_frame() -> None:
+    """A task that keeps answering may take longer than the limit in all."""
+    sandbox = Sandbox("test", HANDLER, 1, Limits(memory_bytes=256 << 20, wall_seconds=1.1))
+    await sandbox.start()
+    await _warm(sandbox)
+    assert [b"0", b"1", b"2", b"3"] == await answers(sandbox, b"slow")
+    await sandbox.stop()
+
+
+async def _warm(sandbox: Sandbox) -> None:
+    """Waits for a child that has started and loaded its handler."""
+    while True:
+        try:
+            await pid(sandbox)
+        except ChildOverran:
+            continue
+        return
+
+
+@pytest.mark.parametrize("request_", [b"crash", b"exit", b"hog"])
+async def test_a_child_that_dies_is_replaced(one: Sandbox, request_: bytes) -> None:
+    """A crash, an exit, too much memory: what came before has arrived, and the next task is well."""
+    before = await pid(one)
+    assert ChildDied is type(await lost(one, request_))
+    assert before != await pid(one)
+
+
+async def test_an_endless_loop_ends_by_processor_time() -> None:
+    """The system ends the child long before the wall clock does."""
+    sandbox = Sandbox("test", HANDLER, 1, Limits(memory_bytes=256 << 20, cpu_seconds=1, wall_seconds=100))
+    assert ChildDied is type(await _started(sandbox, b"spin"))
+    assert [b"well"] == await answers(sandbox, b"echo well")
+    await sandbox.stop()
+
+
+async def _started(sandbox: Sandbox, request: bytes) -> SandboxError:
+    await sandbox.start()
+    await _warm(sandbox)
+    return await lost(sandbox, request)
+
+
+@pytest.mark.parametrize("request_", [b"spin", b"sleep"])
+async def test_a_child_that_hangs_is_killed(request_: bytes) -> None:
+    """By the wall clock; the pool goes on."""
+    sandbox = Sandbox("test", HANDLER, 1, Limits(memory_bytes=256 << 20, wall_seconds=1))
+    assert ChildOverran is type(await _started(sandbox, request_))
+    await _warm(sandbox)
+    await sandbox.stop()
+
+
+async def test_an_exception_fails_its_task_alone(one: Sandbox) -> None:
+    """It names its type and nothing of its text, and the child lives on."""
+    before = await pid(one)
+    error = await lost(one, b"raise")
+    assert (HandlerFailed, "LookupError") == (type(error), str(error))
+    assert before == await pid(one)
+
+
+async def test_what_a_library_prints_does_not_get_between_the_frames(one: Sandbox) -> None:
+    """Python, the file descriptor and C alike."""
+    assert [[b"answer"]] * 3 == [await answers(one, b"print") for _ in range(3)]
+
+
+async def test_a_cancelled_task_takes_its_child_with_it(one: Sandbox) -> None:
+    """The child is gone when the cancellation is, and the next task gets a new one."""
+    before = await pid(one)
+    task = asyncio.create_task(answers(one, b"sleep"))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not Path(f"/proc/{before}").exists()
+    assert before != await pid(one)
+
+
+async def test_a_reader_that_goes_takes_its_child_with_it(one: Sandbox) -> None:
+    """Frames that nobody reads must not reach the next task."""
+    async with aclosing(one.run(b"count 1000")) as frames:  # type: ignore[type-var]  # a generator it is
+        await anext(frames)
+    assert [b"mine"] == await answers(one, b"echo mine")
+
+
+async def test_other_tasks_are_not_affected() -> None:
+    """While children die beside them, in a pool of two, every other task gets its own answer."""
+    sandbox = Sandbox("test", HANDLER, 2, LIMITS)
+    await sandbox.start()
+    requests = [b"crash", *(b"echo %d" % number for number in range(20)), b"exit"]
+    results = await asyncio.gather(*(answers(sandbox, each) for each in requests), return_exceptions=True)
+    assert [ChildDied, ChildDied] == [type(results[0]), type(results[-1])]
+    assert [[b"%d" % number] for number in range(20)] == results[1:-1]
+    await sandbox.stop()
+
+
+async def test_a_child_is_replaced_after_its_share_of_tasks() -> None:
+    """So that what it leaks stays small."""
+    sandbox = Sandbox("test", HANDLER, 1, Limits(memory_bytes=256 << 20, tasks=2))
+    await sandbox.start()
+    pids = [await pid(sandbox) for _ in range(4)]
+    await sandbox.stop()
+    assert (pids[0], pids[2], 2) == (pids[1], pids[3], len(set(pids)))
+
+
+async def test_a_child_that_died_while_idle_is_replaced(one: Sandbox) -> None:
+    """Its death harms no task."""
+    idle = await pid(one)
+    os.kill(idle, signal.SIGKILL)
+    while Path(f"/proc/{idle}").exists():
+        await asyncio.sleep(0.01)
+    assert idle != await pid(one)
+
+
+async def test_a_child_gets_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the service's environment only what any program needs, and what the service hands it."""
+    secrets = {
+        "PAGEMESH_DATABASE_URL": "s3cret",
+        "PAGEMESH_SERVICE_SECRET": "s3cret",
+        "AWS_SECRET_ACCESS_KEY": "s3cret",
+        "ANTHROPIC_API_KEY": "s3cret",
+    }
+    for name, value in secrets.items():
+        monkeypatch.setenv(name, value)
+    sandbox = Sandbox("test", HANDLER, 1, LIMITS, {"PAGEMESH_OCR_DPI": "200"})
+    [environment] = await answers_of_new(sandbox, b"environment")
+    assert (False, True) == (b"s3cret" in environment, b"PAGEMESH_OCR_DPI=200" in environment)
+
+
+async def answers_of_new(sandbox: Sandbox, request: bytes) -> list[bytes]:
+    """Starts the sandbox, asks it, stops it."""
+    await sandbox.start()
+    try:
+        return await answers(sandbox, request)
+    finally:
+        await sandbox.stop()
+
+
+async def test_a_child_cannot_fill_the_disk(one: Sandbox, tmp_path: Path) -> None:
+    """A file beyond 256 MiB fails its task."""
+    with pytest.raises(SandboxError):
+        await answers(one, b"write " + str(tmp_path / "file").encode())
+    assert (tmp_path / "file").stat().st_size <= 256 << 20
+
+
+async def test_stopping_leaves_no_child() -> None:
+    """Busy or idle."""
+    sandbox = Sandbox("test", HANDLER, 2, LIMITS)
+    await sandbox.start()
+    idle = await pid(sandbox)
+    busy = sandbox.run(b"sleep")
+    assert b"before" == await anext(busy)
+    await sandbox.stop()
+    assert not Path(f"/proc/{idle}").exists()
+    with pytest.raises(ChildDied):
+        await anext(busy)
+
+
+PARENT = """
+import asyncio
+from mesh.sandbox import Limits, Sandbox
+
+async def main():
+    sandbox = Sandbox("test", "tests.support.sandbox_handlers:handle", 1, Limits())
+    await sandbox.start()
+    async for frame in sandbox.run(b"pid"):
+        print(frame.decode(), flush=True)
+    async for frame in sandbox.run(b"spin"):
+        print("spinning", flush=True)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_child_dies_with_its_parent() -> None:
+    """Even one that is busy, of a parent that was killed outright."""
+    parent = await asyncio.create_subprocess_exec(sys.executable, "-c", PARENT, stdout=asyncio.subprocess.PIPE)
+    assert parent.stdout
+    child = int(await parent.stdout.readline())
+    assert b"spinning\n" == await parent.stdout.readline()
+    parent.kill()
+    await parent.wait()
+    async with asyncio.timeout(10):
+        while _lives(child):
+            await asyncio.sleep(0.02)
+
+
+def _lives(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

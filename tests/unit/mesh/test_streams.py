@@ -1,0 +1,40 @@
+"""Names of subjects, and the streams as declared."""
+
+import pytest
+from nats.js.api import RetentionPolicy, StorageType
+
+from mesh import streams
+
+
+@pytest.mark.parametrize(
+    ("priority", "expected"),
+    [(0, "low"), (3, "low"), (4, "normal"), (6, "normal"), (7, "high"), (9, "high")],
+)
+def test_priorities_have_lanes(priority: int, expected: str) -> None:
+    """7–9 high, 4–6 normal, 0–3 low."""
+    assert expected == streams.lane(priority)
+
+
+def test_every_lane_is_served_in_order() -> None:
+    """Workers go through the lanes from the highest priority down."""
+    assert tuple(dict.fromkeys(streams.lane(priority) for priority in range(9, -1, -1))) == streams.LANES
+
+
+def test_work_and_facts_survive_and_are_kept_until_done() -> None:
+    """On disk, with as many copies as asked, and deleted only by an acknowledgement."""
+    declared = {config.name: config for config in streams.declared(3)}
+    assert {"WORK", "FACTS", "EVENTS", "DEAD"} == set(declared)
+    assert {(StorageType.FILE, 3)} == {(config.storage, config.num_replicas) for config in declared.values()}
+    assert {RetentionPolicy.WORK_QUEUE} == {declared[name].retention for name in ("WORK", "FACTS")}
+    assert [None, None] == [declared[name].max_age for name in ("WORK", "FACTS")]
+
+
+def test_subjects_belong_to_their_streams() -> None:
+    """What is published is stored by the stream that is read."""
+    subjects = {config.name: config.subjects for config in streams.declared(1)}
+    assert (["work.>"], ["facts.>"]) == (subjects["WORK"], subjects["FACTS"])
+    assert ("work.ocr.high", "facts.ocr", "status.o.j") == (
+        streams.work_subject("ocr", "high"),
+        streams.fact_subject("ocr"),
+        streams.status_subject("o", "j"),
+    )
