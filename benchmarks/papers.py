@@ -13,20 +13,20 @@ from tests.support.documents import page_image
 
 _ONE_PAGE = Path(__file__).parent.parent / "samples" / "one-page.pdf"
 _LINES, _WORDS_A_LINE, _WORDS_A_SCANNED_LINE = 42, 12, 10
-_WORDS = (
-    "account address agreement amount annual answer balance before between branch budget building business carrier "
-    "certain change charge city claim clause client close company condition contract cost country credit customer "
-    "date debt delivery department deposit district document due early east effect employee end entry equal estate "
-    "evening exchange expense fact factory fee figure file final finance first five follow foreign form forward four "
-    "freight full fund future general goods government grant great group growth half harbour head held high holder "
-    "house hundred import income increase industry insurance interest invoice issue item january journal june key "
-    "labour land large last later law lease ledger letter liability limit line list loan local loss machine mail "
-    "manager march market material matter measure member method million minute model month morning nature net next "
-    "nine north note notice number october offer office old open order other owner page paper part party payment "
-    "percent period person place plan point policy port position power present price profit project property public "
-    "purchase purpose quality quantity quarter question railway rate reason receipt record region report reserve "
-    "result return revenue right road sale schedule second section security service share ship short side signed"
-).split()
+_WORDS = """
+    account address agreement amount annual answer balance before between branch budget building business carrier
+  certain change charge city claim clause client close company condition contract cost country credit customer
+  date debt delivery department deposit district document due early east effect employee end entry equal estate
+  evening exchange expense fact factory fee figure file final finance first five follow foreign form forward four
+  freight full fund future general goods government grant great group growth half harbour head held high holder
+  house hundred import income increase industry insurance interest invoice issue item january journal june key
+  labour land large last later law lease ledger letter liability limit line list loan local loss machine mail
+  manager march market material matter measure member method million minute model month morning nature net next
+  nine north note notice number october offer office old open order other owner page paper part party payment
+  percent period person place plan point policy port position power present price profit project property public
+  purchase purpose quality quantity quarter question railway rate reason receipt record region report reserve
+  result return revenue right road sale schedule second section security service share ship short side signed
+""".split()
 
 
 def one_page_pdf() -> bytes:

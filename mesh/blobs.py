@@ -1,8 +1,8 @@
 """Blobs by key in a directory, S3, GCS or Azure, whichever the URL names.
 
-`file:///path`, `memory://`, `s3://bucket/prefix`, `gs://…` or `az://…`. Clouds are configured by their usual environment
-variables; for S3 and its like: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, for a server of one's own
-`AWS_ENDPOINT_URL`, and for one without TLS `AWS_ALLOW_HTTP=true`.
+`file:///path`, `memory://`, `s3://bucket/prefix`, `gs://…` or `az://…`. Clouds are configured by their usual
+environment variables; for S3 and its like: `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, for a server
+of one's own `AWS_ENDPOINT_URL`, and for one without TLS `AWS_ALLOW_HTTP=true`.
 
 A blob is durable when `put` or a writer's end returns: on a directory it is synced, file and folder, since a rename
 alone may be lost with the machine. An upload that was broken off is never visible; on S3 its parts stay until the

@@ -58,7 +58,7 @@ async def call(method: Callable[..., Awaitable[R]], request: Message, seconds: f
     """Calls as the current request's caller. Raises a PagemeshError."""
     try:
         return await method(request, timeout=seconds, metadata=context.outgoing_metadata())
-    except grpc.RpcError as error:
+    except errors.CALL_ERRORS as error:
         raise errors.from_rpc(error) from error
 
 
@@ -69,5 +69,5 @@ async def stream(
     try:
         async for response in method(request, timeout=seconds, metadata=context.outgoing_metadata()):
             yield response
-    except grpc.RpcError as error:
+    except errors.CALL_ERRORS as error:
         raise errors.from_rpc(error) from error

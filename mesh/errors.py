@@ -138,15 +138,33 @@ def to_status(error: PagemeshError) -> grpc.Status:
     return status
 
 
-def from_rpc(error: grpc.RpcError) -> PagemeshError:
-    """The error that the other side raised; statuses that it did not choose itself keep no text of theirs."""
-    code = error.code() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else grpc.StatusCode.INTERNAL
-    kind = _BY_STATUS.get(code, Unavailable if code is grpc.StatusCode.CANCELLED else Internal)
+CALL_ERRORS = (grpc.RpcError, grpc.aio.BaseError)
+"""What a call may raise: a status, or word of a connection that broke while something was being sent."""
+
+# Our servers say why in every status that they choose. These, bare, come from a connection that broke.
+_BROKEN = frozenset(
+    {
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.DATA_LOSS,
+    }
+)
+
+
+def from_rpc(error: Exception) -> PagemeshError:
+    """The error that the other side raised, of a call that raised one of CALL_ERRORS.
+
+    Statuses that the other side did not choose itself keep no text of theirs.
+    """
+    if not isinstance(error, grpc.Call | grpc.aio.AioRpcError):
+        return Unavailable(_PLAIN[Unavailable])
     info = _error_info(error)
     if info is None:
+        kind = Unavailable if error.code() in _BROKEN else _BY_STATUS.get(error.code(), Internal)
         return kind(_PLAIN.get(kind, "Something went wrong on our side."))
-    details = error.details() if isinstance(error, grpc.Call | grpc.aio.AioRpcError) else ""
-    return kind(details or "", info.reason, **dict(info.metadata))
+    return _BY_STATUS.get(error.code(), Internal)(error.details() or "", info.reason, **dict(info.metadata))
 
 
 def _error_info(error: grpc.RpcError) -> error_details_pb2.ErrorInfo | None:

@@ -57,7 +57,10 @@ class ServiceSpec:
     public_methods: frozenset[str] = frozenset()
     """Full method names, `/package.Service/Method`, that take no credential."""
     checks: Mapping[str, Check] = field(default_factory=dict)
-    """Dependencies by name; each raises while it is away. The service is ready while none raises."""
+    """Dependencies by name; each raises while it is away. The service is ready while none raises.
+
+    Their states are told as health of their names, too.
+    """
 
 
 class MeshServer:
@@ -97,9 +100,15 @@ class MeshServer:
 
     async def _tell_readiness(self) -> None:
         states = await asyncio.gather(*(_answers(name, check) for name, check in self._spec.checks.items()))
-        serving = health_pb2.HealthCheckResponse.SERVING if all(states) else health_pb2.HealthCheckResponse.NOT_SERVING
+        for name, answers in zip(self._spec.checks, states, strict=True):
+            await self._health.set(name, _serving(answers))
         for name in ("", self._spec.name, *self._names):
-            await self._health.set(name, serving)
+            await self._health.set(name, _serving(all(states)))
+
+
+def _serving(answers: bool) -> "health_pb2.HealthCheckResponse.ServingStatus.ValueType":
+    kinds = health_pb2.HealthCheckResponse
+    return kinds.SERVING if answers else kinds.NOT_SERVING
 
 
 async def _answers(name: str, check: Check) -> bool:

@@ -23,9 +23,11 @@ _ANSWERED, _TASK, _FACT, _TOLD = (
     "fact → the client has the answer (fact's sync, delivery, record's transaction, status, gateway)",
 )
 METHOD = (
-    f"{DOCUMENTS} one-page PDFs, one after another, each followed by one long poll (`Prefer: wait`). A hop ends "
-    "when a plain subscriber of the broker sees the message; medians of hops need not add up to that of the whole. Times of calls and tasks are means of the services' own histograms. The "
-    "floor is one file with its folder, two publishes and two commits: the durable writes that wait for each other."
+    f"{DOCUMENTS} one-page PDFs, one after another, each followed by one long poll (`Prefer: wait`). A hop ends when "
+    "a plain subscriber of the broker sees the message; medians of hops need not add up to that of the whole. Times "
+    "of calls and tasks are means of the services' own histograms. The floor is the durable writes that wait for each "
+    "other, on a broker and a database that have nothing else to do: one file with its folder, two publishes, two "
+    "commits."
 )
 
 

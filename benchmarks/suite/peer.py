@@ -36,9 +36,7 @@ class _Side:
     rates: list[float] = field(default_factory=list)
 
     async def latency_round(self, pdf: bytes) -> None:
-        latency = await submit_to_result(
-            self.url, self.submit, pdf, LATENCIES, warm_up=5, pause_seconds=PAUSE_SECONDS
-        )
+        latency = await submit_to_result(self.url, self.submit, pdf, LATENCIES, warm_up=5, pause_seconds=PAUSE_SECONDS)
         self.medians.append(latency.median_ms)
         self.p95s.append(latency.p95_ms)
 

@@ -33,7 +33,7 @@ class IngestSink:
         try:
             await self._call.done_writing()
             return await self._call
-        except grpc.RpcError as error:
+        except errors.CALL_ERRORS as error:
             raise errors.from_rpc(error) from error
 
     def cancel(self) -> None:
@@ -45,5 +45,5 @@ class IngestSink:
             await self._call.write(request)
         except asyncio.InvalidStateError:  # ingest has answered already: it refuses
             await self.finish()
-        except grpc.RpcError as error:
+        except errors.CALL_ERRORS as error:
             raise errors.from_rpc(error) from error

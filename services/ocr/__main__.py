@@ -4,5 +4,12 @@ from mesh import process
 from services.ocr.service import serve
 from services.ocr.settings import OcrSettings
 
-settings = OcrSettings()
-process.run("ocr", settings, lambda stop: serve(settings, stop))
+
+def main() -> None:
+    """Runs until SIGTERM."""
+    settings = OcrSettings()
+    process.run("ocr", settings, lambda stop: serve(settings, stop))
+
+
+if __name__ == "__main__":
+    main()

@@ -25,7 +25,7 @@ from services.results.store import Store
 
 log = logging.getLogger(__name__)
 
-_BATCH = 64
+_BATCH = 32
 _PAUSE_SECONDS = 0.3
 _HAND_BACK_SECONDS = 5.0
 
@@ -54,18 +54,21 @@ class Intake:
             await self._take(batch)
 
     async def _take(self, batch: list[Msg]) -> None:
-        try:
-            await self._record(batch)
-        except Unavailable as error:
-            log.warning("facts wait", extra={"error": error.message})
-            await asyncio.sleep(_PAUSE_SECONDS)
-            await self._take(batch)
-        except Exception:
-            if len(batch) == 1:
-                await self._refuse(batch[0])
-                return
-            for message in batch:
-                await self._take([message])
+        while True:
+            try:
+                return await self._record(batch)
+            except Unavailable as error:
+                log.warning("facts wait", extra={"error": error.message})
+                await asyncio.sleep(_PAUSE_SECONDS)
+            except Exception:
+                return await self._take_apart(batch)
+
+    async def _take_apart(self, batch: list[Msg]) -> None:
+        if len(batch) == 1:
+            return await self._refuse(batch[0])
+        for message in batch:
+            await self._take([message])
+        return None
 
     async def _record(self, batch: list[Msg]) -> None:
         received = [_received(message) for message in batch]

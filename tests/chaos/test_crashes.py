@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import time
+from collections.abc import Sequence
 
 import pytest
 
@@ -16,17 +17,17 @@ WITHIN = 180.0
 
 
 @pytest.mark.timeout(400)
+async def test_killing_one_part_after_another_costs_nothing(stack: Background) -> None:
+    """Each part is killed once while one batch is read; every job completes, each page and analysis once."""
+    await _killed_while_reading(stack, VICTIMS, pause=0.5)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("victim", VICTIMS)
-async def test_a_killed_process_costs_nothing(stack: Background, victim: str) -> None:
-    """Killed twice in the middle of the work, each part comes back and every job completes, each page once."""
-    client = await ApiClient(stack.url).register()
-    sending = asyncio.create_task(batch.send(client, rounds=1))
-    for pause in (0.3, 2.5):
-        await asyncio.sleep(pause)
-        killed = stack.kill(victim)
-        await _restarted(stack, victim, killed)
-    await batch.check(client, await sending, WITHIN)
-    await client.close()
+async def test_a_part_that_keeps_dying_costs_nothing(stack: Background, victim: str) -> None:
+    """Killed four times in the middle of the work, each part comes back and every job completes, each page once."""
+    await _killed_while_reading(stack, [victim] * 4, pause=1.0)
 
 
 @pytest.mark.timeout(400)
@@ -40,6 +41,16 @@ async def test_a_wiped_broker_costs_nothing(stack: Background) -> None:
     shutil.rmtree(store, ignore_errors=True)
     await _restarted(stack, "nats", killed)
     await batch.check(client, sent, WITHIN)
+    await client.close()
+
+
+async def _killed_while_reading(stack: Background, victims: Sequence[str], pause: float) -> None:
+    client = await ApiClient(stack.url).register()
+    sending = asyncio.create_task(batch.send(client, rounds=2))
+    for victim in victims:
+        await asyncio.sleep(pause)
+        await _restarted(stack, victim, stack.kill(victim))
+    await batch.check(client, await sending, WITHIN)
     await client.close()
 
 

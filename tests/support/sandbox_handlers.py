@@ -52,8 +52,8 @@ def _sleep(rest: bytes) -> Iterator[bytes]:
 
 
 def _slow(rest: bytes) -> Iterator[bytes]:
-    for number in range(4):
-        time.sleep(0.3)
+    for number in range(5):
+        time.sleep(0.5)
         yield str(number).encode()
 
 

@@ -1,10 +1,8 @@
 """Connections and transactions of the record."""
 
-import functools
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import ParamSpec, TypeVar
 
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -19,9 +17,6 @@ from services.results.store.tasks import Tasks
 
 SCHEMA = "results"
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
-
-P = ParamSpec("P")
-R = TypeVar("R")
 
 
 class Transaction:
@@ -72,16 +67,3 @@ class _unavailable_when_away:  # noqa: N801  # used as a keyword-like block
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
         if isinstance(error, db.AWAY) or (isinstance(error, DBAPIError) and error.connection_invalidated):
             raise Unavailable("The database is away.", dependency="postgresql") from error
-
-
-def retried_once(function: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
-    """Calls again after Unavailable: the first call after a database restart meets the pool's dead connections."""
-
-    @functools.wraps(function)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return await function(*args, **kwargs)
-        except Unavailable:
-            return await function(*args, **kwargs)
-
-    return call
