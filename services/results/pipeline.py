@@ -47,6 +47,9 @@ def inspected(job: JobRecord, pages: Sequence[PageToRead], already_read: frozens
     """The pages are known: one task for every page that needs OCR, one for every range of text pages."""
     if job.ended or job.pages_total:
         return []
+    if not pages:
+        failed(job, Problem("empty_document", "The document has no pages."))
+        return []
     _start(job)
     job.pages_total = len(pages)
     job.pages_ocr = sum(page.needs_ocr for page in pages)
@@ -63,6 +66,8 @@ def inspected(job: JobRecord, pages: Sequence[PageToRead], already_read: frozens
 
 def settled(job: JobRecord, pages: Iterable[PageRecord]) -> None:
     """Pages that the record has just accepted, each for the first time."""
+    if job.ended:
+        return
     _start(job)
     for page in pages:
         if page.problem is None:

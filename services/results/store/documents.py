@@ -1,5 +1,6 @@
 """The table `documents`."""
 
+import re
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,8 @@ _MATCH = """
     AND (CAST(:search AS text) = '' OR original_filename ILIKE :search)
 """
 _COUNT = text(f"SELECT count(*) FROM documents WHERE {_MATCH}")
+# The escape itself and not the text "\\u0000", whose backslash is escaped in turn.
+_NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _SORTS = {"created_at": "created_at", "filename": "original_filename", "file_size": "file_size"}
 
 
@@ -69,4 +72,4 @@ def document(row: Row[Any]) -> DocumentRecord:
 
 def as_json(value: object) -> str:
     """The value as JSON text that PostgreSQL takes: it has no NUL character."""
-    return orjson.dumps(value).decode().replace("\\u0000", "")
+    return _NUL.sub(r"\1", orjson.dumps(value).decode())

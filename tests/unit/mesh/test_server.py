@@ -1,6 +1,7 @@
 """What every gRPC server of the mesh does, whatever its service."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
@@ -253,8 +254,10 @@ async def test_a_call_that_outlasts_the_drain_is_ended(settings: MeshSettings) -
 
 async def test_an_address_that_is_taken_is_an_error(settings: MeshSettings) -> None:
     """Two replicas never share a port silently."""
-    async with serving(settings.model_copy(update={"listen": "127.0.0.1:0"}), nothing):
-        """A free port is found."""
-    with pytest.raises((OSError, RuntimeError)):
-        async with serving(settings.model_copy(update={"listen": "127.0.0.1:1x"}), nothing):
-            """Never reached."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises((OSError, RuntimeError)):
+            async with serving(settings.model_copy(update={"listen": listen}), nothing):
+                """Never reached."""
