@@ -6,6 +6,7 @@
 | FACTS | `facts.<service>` | what came of tasks, deleted when the record has it |
 | EVENTS | `events.>` | what other services may follow, without content, kept 7 days |
 | DEAD | `dead.<kind>` | tasks given up, kept 30 days |
+| QUOTA | `quota.<who>.<window>.<start>` | requests counted, in memory, kept 2 hours; see mesh/counters.py |
 
 Status goes over plain subjects, `status.<organization>.<job>`: see docs/adr/0003-status-feed.md.
 """
@@ -13,7 +14,8 @@ Status goes over plain subjects, `status.<organization>.<job>`: see docs/adr/000
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
 LANES = ("high", "normal", "low")
-_DAY = 86_400.0
+_HOUR = 3_600.0
+_DAY = 24 * _HOUR
 
 
 def lane(priority: int) -> str:
@@ -34,6 +36,11 @@ def fact_subject(service: str) -> str:
 def status_subject(organization_id: str, job_id: str) -> str:
     """Where a job's changes go."""
     return f"status.{organization_id}.{job_id}"
+
+
+def quota_subject(who: str, window: str, start: int) -> str:
+    """Where requests of an organization or address are counted; `start` is the window's first second, Unix time."""
+    return f"quota.{who}.{window}.{start}"
 
 
 def declared(replicas: int) -> list[StreamConfig]:
@@ -73,6 +80,16 @@ def declared(replicas: int) -> list[StreamConfig]:
             retention=RetentionPolicy.LIMITS,
             storage=StorageType.FILE,
             max_age=30 * _DAY,
+            num_replicas=replicas,
+        ),
+        StreamConfig(
+            name="QUOTA",
+            subjects=["quota.>"],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.MEMORY,
+            max_age=2 * _HOUR,
+            max_msgs_per_subject=1,
+            allow_msg_counter=True,
             num_replicas=replicas,
         ),
     ]
