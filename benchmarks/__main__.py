@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.figures import Findings, Json, machine
 from benchmarks.report import as_json, readme, table
 
-NAMES = ("start", "latency", "peer", "polls", "extraction", "ocr", "memory")
+NAMES = ("start", "latency", "peer", "polls", "limits", "extraction", "ocr", "memory")
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -12,9 +12,9 @@ from typing import Any
 
 from benchmarks.load import JobFailed, Submit
 from benchmarks.wire import Answer
-from cli.background import Background, background_stack
+from cli.background import NO_LIMITS, Background, background_stack
 
-ENVIRONMENT = {"PAGEMESH_DEFAULT_TIER": "enterprise"}
+ENVIRONMENT = NO_LIMITS
 UPLOAD_PATH = "/api/v1/documents/upload"
 _REGISTER_PATH = "/api/v1/auth/register"
 
@@ -41,6 +41,10 @@ class Mesh:
             poll_headers=poll_headers or {},
             fields={"mode": mode},
         )
+
+    def pids(self) -> dict[str, int]:
+        """The stack's processes by name."""
+        return {name: process.pid for name, process in self.stack.state.processes.items()}
 
     def metrics_url(self, service: str) -> str:
         """The page where a service shows its metrics."""

@@ -1,5 +1,6 @@
 """A stack of its own process, for a demonstration or a test."""
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,16 @@ from cli.ports import free_ports
 from cli.processes import die_with_parent
 from cli.state import StackState, load
 
+_WITHOUT_END = {"minute": 1_000_000_000, "hour": 1_000_000_000}
+_TIERS = ("free", "pro", "enterprise")
+_PLAN_WITHOUT_END = dict.fromkeys(("documents", "pages", "calls", "storage_bytes"), 1 << 60)
+NO_LIMITS: Mapping[str, str] = {
+    "PAGEMESH_DEFAULT_TIER": "enterprise",
+    "PAGEMESH_LIMITS": json.dumps(dict.fromkeys(_TIERS, _WITHOUT_END)),
+    "PAGEMESH_PLANS": json.dumps(dict.fromkeys(_TIERS, _PLAN_WITHOUT_END)),
+    "PAGEMESH_ADDRESS_LIMITS": json.dumps(_WITHOUT_END),
+}
+"""Environment of a stack whose limits nobody reaches; requests are counted all the same."""
 _START_SECONDS = 150.0
 _STOP_SECONDS = 60.0
 

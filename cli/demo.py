@@ -4,7 +4,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from cli.background import background_stack
+from cli.background import NO_LIMITS, background_stack
 from cli.submit import Submission, submit
 
 _SAMPLES = Path(__file__).parent.parent / "samples"
@@ -15,7 +15,7 @@ def main() -> int:
     """Returns 0 when every sample was read and analysed."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="pagemesh-demo-") as directory:
-        with background_stack(Path(directory), {"PAGEMESH_DEFAULT_TIER": "enterprise"}) as stack:
+        with background_stack(Path(directory), NO_LIMITS) as stack:
             files = [_SAMPLES / name for name in _FILES]
             code = submit(Submission(files, {"analysis_type": "financial_analysis"}), stack.layout, None, None)
         print(f"\nThe whole demonstration took {time.monotonic() - started:.1f} s.")

@@ -56,6 +56,11 @@ class BlobWriter:
         else:
             await self._upload.write(bytes(self._buffer))
             await self._upload.close()
+        self.forget()
+
+    def forget(self) -> None:
+        """Lets go of what was written; an upload that did not finish takes its parts with it."""
+        self._upload = None
         self._buffer.clear()
 
 
@@ -82,9 +87,12 @@ class Blobs:
     async def writer(self, key: str) -> AsyncIterator[BlobWriter]:
         """A writer whose blob appears, durably, when the block ends well, and not at all otherwise."""
         writer = BlobWriter(self._store, key)
-        with _translated(key):
-            yield writer
-            await writer.finish()
+        try:
+            with _translated(key):
+                yield writer
+                await writer.finish()
+        finally:
+            writer.forget()  # an error's traceback would keep it
         if self._root is not None:
             await asyncio.to_thread(_sync, self._root / key)
 

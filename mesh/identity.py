@@ -8,12 +8,13 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import jwt
 
-from mesh.errors import Forbidden, Unauthenticated
+from mesh.errors import Forbidden, Unauthenticated, Unavailable
+from mesh.revocations import Revocations
 
 ISSUER = "pagemesh"
 AUDIENCE = "pagemesh"
@@ -28,7 +29,10 @@ JwksSource = Callable[[], Awaitable[str]]
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """A verified caller."""
+    """A verified caller.
+
+    `session_id` is empty for whoever has not logged in: API keys, OAuth clients, services.
+    """
 
     user_id: str
     organization_id: str
@@ -36,6 +40,14 @@ class Identity:
     tier: str
     session_id: str
     expires_at: float
+    generation: int = 0
+    """Grows when the user's earlier tokens are declared dead."""
+    token_id: str = field(default="", compare=False)
+    """The token's `jti`."""
+    key_id: str = ""
+    """The API key that the token was given for."""
+    scopes: frozenset[str] | None = None
+    """What the token is for; None when it has no list and may do whatever its role may."""
 
     def require_role(self, *roles: str) -> None:
         """Raises Forbidden unless the caller has one of the roles."""
@@ -60,24 +72,43 @@ def become(identity: Identity | None) -> None:
 
 
 class TokenVerifier:
-    """Verifies access tokens against a JWK Set that it fetches when it meets a key for the first time."""
+    """Verifies access tokens against a JWK Set that it fetches when it meets a key for the first time.
 
-    def __init__(self, fetch_jwks: JwksSource) -> None:
+    Whoever was good once is remembered, but asked every time whether the token is dead since.
+    """
+
+    def __init__(self, fetch_jwks: JwksSource, revocations: Revocations | None = None) -> None:
         self._fetch_jwks = fetch_jwks
+        self._revocations = revocations or Revocations()
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = -_REFRESH_SECONDS
         self._remembered: dict[str, Identity] = {}
 
     async def verify(self, token: str) -> Identity:
-        """The caller that the token proves. Raises Unauthenticated; Unavailable when the keys cannot be had."""
+        """The caller that the token proves. Raises Unauthenticated.
+
+        Raises Unavailable when the keys cannot be had, and until it is known which tokens are dead.
+        """
+        if not self._revocations.complete:
+            raise Unavailable("It is not known yet which credentials were revoked.", dependency="nats")
+        caller = self._known(token) or self._remember(token, _identity(await self._claims(token)))
+        if self.denies(caller):
+            raise _refused()
+        return caller
+
+    def denies(self, caller: Identity) -> bool:
+        """Whether the token of a caller that was verified before is dead by now."""
+        return self._revocations.denies(caller)
+
+    def _known(self, token: str) -> Identity | None:
         known = self._remembered.get(token)
-        if known is not None and known.expires_at > time.time():
-            return known
-        identity = _identity(await self._claims(token))
+        return known if known is not None and known.expires_at > time.time() else None
+
+    def _remember(self, token: str, caller: Identity) -> Identity:
         if len(self._remembered) >= _REMEMBERED_TOKENS:
             self._remembered.clear()
-        self._remembered[token] = identity
-        return identity
+        self._remembered[token] = caller
+        return caller
 
     async def _claims(self, token: str) -> dict[str, Any]:
         try:
@@ -92,7 +123,7 @@ class TokenVerifier:
                 options={"require": ["exp", "iat", "sub", "org"]},
             )
         except jwt.PyJWTError as error:
-            raise Unauthenticated("The credential is malformed, expired or revoked.") from error
+            raise _refused() from error
         return claims
 
     async def _key(self, kid: str) -> jwt.PyJWK:
@@ -103,8 +134,12 @@ class TokenVerifier:
             self._keys = {key["kid"]: jwt.PyJWK(key, algorithm=ALGORITHM) for key in jwks["keys"]}
             self._fetched_at = time.monotonic()
         if kid not in self._keys:
-            raise Unauthenticated("The credential is malformed, expired or revoked.")
+            raise _refused()
         return self._keys[kid]
+
+
+def _refused() -> Unauthenticated:
+    return Unauthenticated("The credential is malformed, expired or revoked.")
 
 
 def _identity(claims: dict[str, Any]) -> Identity:
@@ -115,4 +150,8 @@ def _identity(claims: dict[str, Any]) -> Identity:
         tier=str(claims.get("tier", "free")),
         session_id=str(claims.get("sid", "")),
         expires_at=float(claims["exp"]),
+        generation=int(claims.get("gen", 0)),
+        token_id=str(claims.get("jti", "")),
+        key_id=str(claims.get("key", "")),
+        scopes=frozenset(str(claims["scope"]).split()) if "scope" in claims else None,
     )

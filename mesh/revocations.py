@@ -10,6 +10,7 @@ import asyncio
 import heapq
 import logging
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -64,6 +65,11 @@ class Revocations:
         heapq.heappush(self._ends, (entry[1], event.subject_id))
         self._forget_past()
 
+    def learn_all(self, events: Iterable[IdentityEvent]) -> None:
+        """Takes events that somebody tells ahead of the broker."""
+        for event in events:
+            self.learn(event)
+
     def denies(self, caller: "Identity") -> bool:
         """Whether the caller's token is dead."""
         if caller.expires_at <= self._refused_until:
@@ -101,7 +107,9 @@ class RevocationFeed:
         self._bus = bus
         await bus.listen(f"{IDENTITY_EVENTS}.>", self._on_message)
         bus.on_restore(self._catch_up_quietly)
-        while not await self._caught_up():
+        while True:
+            if await self._caught_up():
+                break
             await asyncio.sleep(_RETRY_SECONDS)
         self._revocations.complete = True
         self._looking = asyncio.create_task(self._look_again())

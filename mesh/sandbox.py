@@ -65,6 +65,11 @@ class _Child:
         self.process = process
         self.tasks = 0
 
+    @property
+    def ended(self) -> bool:
+        """It died while idle; that it closed its pipe is known before its exit status is."""
+        return self.process.returncode is not None or self.process.stdout is None or self.process.stdout.at_eof()
+
     async def ask(self, request: bytes, wall_seconds: float) -> AsyncIterator[bytes]:
         assert self.process.stdin
         self.tasks += 1
@@ -125,7 +130,7 @@ class Sandbox:
         child = await self._idle.get()
         finished = False
         try:
-            if child is None or child.process.returncode is not None:
+            if child is None or child.ended:
                 child = await self._spawn()
             async for frame in child.ask(request, self._limits.wall_seconds):
                 yield frame

@@ -6,7 +6,8 @@ Every call passes these layers, outermost first:
 2. `_in_context`: the request's id and trace, so that every layer below can log and trace.
 3. `_errors_told`: turns what is raised below into a status; tells nothing of defects.
 4. `_identified`: the caller, before any work; health, reflection and the methods named public pass without.
-5. `_bounded`: a deadline for callers that set none, around the work alone.
+5. `_permitted`: whether the caller's token has the scope that the method's proto asks for.
+6. `_bounded`: a deadline for callers that set none, around the work alone.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from opentelemetry.trace import SpanKind
 
-from mesh import context, identity, telemetry, tls
+from mesh import context, identity, scopes, telemetry, tls
 from mesh.errors import DeadlineExceeded, Internal, PagemeshError, Unauthenticated, to_status
 from mesh.settings import MeshSettings
 
@@ -176,6 +177,13 @@ async def _identified(call: _Call) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
+async def _permitted(call: _Call) -> AsyncIterator[None]:
+    if call.method not in call.spec.public_methods:
+        scopes.require(identity.current(), scopes.of_method(call.method))
+    yield
+
+
+@asynccontextmanager
 async def _bounded(call: _Call) -> AsyncIterator[None]:
     given = call.context.time_remaining()
     try:
@@ -185,7 +193,7 @@ async def _bounded(call: _Call) -> AsyncIterator[None]:
         raise DeadlineExceeded("This took too long.") from error
 
 
-_LAYERS = (_measured, _in_context, _errors_told, _identified)
+_LAYERS = (_measured, _in_context, _errors_told, _identified, _permitted)
 
 
 class _Layers(grpc.aio.ServerInterceptor):

@@ -14,6 +14,10 @@ Status goes over plain subjects, `status.<organization>.<job>`: see docs/adr/000
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
 LANES = ("high", "normal", "low")
+IDENTITY_EVENTS = "events.identity"
+"""Word of tokens that are dead, one subject a kind below this."""
+USAGE_EVENTS = "events.usage"
+"""What organizations use, one subject a kind below this."""
 _HOUR = 3_600.0
 _DAY = 24 * _HOUR
 
@@ -31,6 +35,11 @@ def work_subject(kind: str, lane_name: str) -> str:
 def fact_subject(service: str) -> str:
     """Where a service reports what came of its tasks."""
     return f"facts.{service}"
+
+
+def identity_subject(kind: str) -> str:
+    """Where word of dead tokens goes; the kind says why."""
+    return f"{IDENTITY_EVENTS}.{kind}"
 
 
 def status_subject(organization_id: str, job_id: str) -> str:

@@ -35,7 +35,7 @@ async def serve(settings: AnalysisSettings, stop: asyncio.Event) -> None:
         return ["pagemesh.analysis.v1.AnalysisService"]
 
     checks = {"messaging": bus.check, "worker": worker.check}
-    server = MeshServer(ServiceSpec(NAME, register, remote_verifier(settings), checks=checks), settings)
+    server = MeshServer(ServiceSpec(NAME, register, await remote_verifier(settings, bus), checks=checks), settings)
     await server.start()
     await stop.wait()
     await asyncio.gather(server.stop(), worker.stop(settings.drain_seconds))

@@ -9,14 +9,23 @@ from pathlib import Path
 
 from mesh import db, process
 from mesh.identity import TokenVerifier
+from mesh.revocations import Revocations
 from mesh.server import MeshServer, ServiceSpec
 from services.auth import servicer
 from services.auth.accounts import Accounts, Terms
+from services.auth.announcer import Announcer
+from services.auth.api_keys import ApiKeys
+from services.auth.client_tokens import ClientTokens
+from services.auth.clients import Clients
+from services.auth.invitations import Invitations
 from services.auth.keys import KeyRing, MasterKey
+from services.auth.members import Members
 from services.auth.passwords import Passwords
+from services.auth.profiles import Profiles
 from services.auth.service_tokens import ServiceTokens
 from services.auth.settings import AuthSettings
 from services.auth.store import SCHEMA, Store
+from services.auth.throttle import Throttle
 from services.auth.tokens import AccessTokens
 from services.auth.upkeep import keeping_up
 
@@ -35,14 +44,25 @@ async def serve(settings: AuthSettings) -> AsyncIterator[None]:
         store = Store(engine)
         keys = KeyRing(store, MasterKey(settings.master_key_bytes()), timedelta(days=settings.key_rotation_days))
         await keys.load()
-        server = MeshServer(_spec(settings, store, keys, passwords), settings)
+        revocations = Revocations()  # complete without a feed: sessions are looked up in the record
+        announcer = Announcer(store, revocations)
+        verifier = TokenVerifier(keys.jwks, revocations)
+        server = MeshServer(_spec(settings, store, keys, passwords, announcer, verifier), settings)
         await server.start()
         stack.push_async_callback(server.stop)
+        await stack.enter_async_context(announcer.running(settings))
         await stack.enter_async_context(keeping_up(keys, store))
         yield
 
 
-def _spec(settings: AuthSettings, store: Store, keys: KeyRing, passwords: Passwords) -> ServiceSpec:
+def _spec(
+    settings: AuthSettings,
+    store: Store,
+    keys: KeyRing,
+    passwords: Passwords,
+    announcer: Announcer,
+    verifier: TokenVerifier,
+) -> ServiceSpec:
     access = AccessTokens(keys)
     terms = Terms(
         tier=settings.default_tier,
@@ -51,11 +71,24 @@ def _spec(settings: AuthSettings, store: Store, keys: KeyRing, passwords: Passwo
     )
     service_life = timedelta(seconds=settings.service_token_seconds)
     services = ServiceTokens(store, access, settings.service_secret.get_secret_value(), service_life)
-    accounts = Accounts(store, passwords, access, terms)
+    throttle = Throttle(store, settings.login_failures, timedelta(seconds=settings.login_window_seconds))
+    accounts = Accounts(store, passwords, access, terms, announcer, throttle)
+    client_life = timedelta(seconds=settings.oauth_token_seconds)
+    ideas = servicer.Ideas(
+        accounts=accounts,
+        profiles=Profiles(store, accounts, announcer, terms.access_life),
+        members=Members(store, accounts, announcer, terms.access_life),
+        invitations=Invitations(store, accounts, passwords, terms.refresh_life),
+        api_keys=ApiKeys(store, accounts, access, announcer),
+        clients=Clients(store, accounts, announcer, client_life, timedelta(hours=settings.client_secret_grace_hours)),
+        client_tokens=ClientTokens(store, access, verifier, announcer, client_life),
+        keys=keys,
+        services=services,
+    )
     return ServiceSpec(
         name="auth",
-        register=partial(servicer.register, accounts=accounts, keys=keys, services=services),
-        verifier=TokenVerifier(keys.jwks),
+        register=partial(servicer.register, ideas=ideas),
+        verifier=verifier,
         public_methods=servicer.PUBLIC_METHODS,
         checks={"postgresql": store.check},
     )

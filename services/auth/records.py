@@ -16,6 +16,15 @@ class OrganizationSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Preferences:
+    """What a person chose, with what is so before they choose."""
+
+    theme: str = "system"
+    notifications: bool = True
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
 class Organization:
     """A tenant."""
 
@@ -40,8 +49,12 @@ class User:
     role: str
     is_active: bool
     created_at: datetime
+    updated_at: datetime
     last_login: datetime | None
     password_hash: str = field(repr=False)
+    preferences: Preferences
+    generation: int
+    """Grows when the tokens that were given out before are declared dead."""
 
     @property
     def may_log_in(self) -> bool:
@@ -50,12 +63,19 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class NewAccount:
-    """An account to be made, together with its organization, whose admin it is."""
+class NewUser:
+    """An account to be made."""
 
     email: str
     full_name: str
     password_hash: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """An account to be made, together with its organization, whose admin it is."""
+
+    user: NewUser
     organization_name: str
     tier: str
     settings: OrganizationSettings
@@ -67,3 +87,73 @@ class Session:
 
     id: UUID
     user: User
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """Somebody who may join an organization."""
+
+    id: UUID
+    email: str
+    role: str
+    created_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class MemberChange:
+    """What to change of a member; None leaves it."""
+
+    role: str | None
+    is_active: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityEvent:
+    """Tokens of the subject are dead: those of lower generations, or all when the generation is 0.
+
+    `expires_at` is when the last of them would have expired by itself.
+    """
+
+    id: int
+    kind: str
+    subject_id: UUID
+    generation: int
+    occurred_at: datetime
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewApiKey:
+    """A key to be recorded. Without scopes it may do whatever its owner may; without an end it never expires."""
+
+    name: str
+    key_hash: bytes = field(repr=False)
+    prefix: str
+    scopes: tuple[str, ...] | None
+    expires_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """A recorded key."""
+
+    id: UUID
+    name: str
+    prefix: str
+    scopes: tuple[str, ...] | None
+    created_at: datetime
+    expires_at: datetime | None
+    last_used_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OAuthClient:
+    """A program that acts for an organization, with the most that its tokens can be for."""
+
+    id: UUID
+    organization_id: UUID
+    tier: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: datetime

@@ -1,76 +1,121 @@
 """The gRPC services: messages to ideas and back, no logic."""
 
-from datetime import datetime
+from dataclasses import dataclass
 
 import grpc
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh import identity
-from pagemesh.auth.v1 import auth_pb2, auth_pb2_grpc
-from services.auth.accounts import Accounts, Registration, Tokens
+from pagemesh.auth.v1 import auth_pb2, auth_pb2_grpc, clients_pb2_grpc, keys_pb2_grpc
+from services.auth import convert
+from services.auth.accounts import Accounts, Registration
+from services.auth.api_key_servicer import ApiKeyServicer
+from services.auth.api_keys import ApiKeys
+from services.auth.client_servicer import OAuthClientServicer, OAuthServicer
+from services.auth.client_tokens import ClientTokens
+from services.auth.clients import Clients
+from services.auth.invitations import Invitations
 from services.auth.keys import KeyRing
-from services.auth.records import Organization, User
+from services.auth.members import Members
+from services.auth.organization_servicer import OrganizationServicer, given
+from services.auth.profiles import Profiles
 from services.auth.service_tokens import ServiceTokens
 
 _PACKAGE = "pagemesh.auth.v1"
-SERVICES = [f"{_PACKAGE}.AccountService", f"{_PACKAGE}.OrganizationService", f"{_PACKAGE}.TokenService"]
+_NAMES = ("Account", "Organization", "ApiKey", "OAuthClient", "OAuth", "Token")
+SERVICES = [f"{_PACKAGE}.{name}Service" for name in _NAMES]
 PUBLIC_METHODS = frozenset(
     {
         f"/{_PACKAGE}.AccountService/Register",
         f"/{_PACKAGE}.AccountService/Login",
         f"/{_PACKAGE}.AccountService/Refresh",
+        f"/{_PACKAGE}.AccountService/AcceptInvitation",
+        f"/{_PACKAGE}.ApiKeyService/ExchangeApiKey",
+        *(f"/{_PACKAGE}.OAuthService/{method}Token" for method in ("Issue", "Revoke", "Introspect")),
         f"/{_PACKAGE}.TokenService/GetJwks",
         f"/{_PACKAGE}.TokenService/IssueServiceToken",
     }
 )
 
 
-def register(server: grpc.aio.Server, accounts: Accounts, keys: KeyRing, services: ServiceTokens) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Ideas:
+    """What the servicers put into messages."""
+
+    accounts: Accounts
+    profiles: Profiles
+    members: Members
+    invitations: Invitations
+    api_keys: ApiKeys
+    clients: Clients
+    client_tokens: ClientTokens
+    keys: KeyRing
+    services: ServiceTokens
+
+
+def register(server: grpc.aio.Server, ideas: Ideas) -> list[str]:
     """Adds the servicers and returns the full names of their services."""
-    auth_pb2_grpc.add_AccountServiceServicer_to_server(AccountServicer(accounts), server)
-    auth_pb2_grpc.add_OrganizationServiceServicer_to_server(OrganizationServicer(accounts), server)
-    auth_pb2_grpc.add_TokenServiceServicer_to_server(TokenServicer(keys, services), server)
+    auth_pb2_grpc.add_AccountServiceServicer_to_server(
+        AccountServicer(ideas.accounts, ideas.profiles, ideas.invitations), server
+    )
+    organizations = OrganizationServicer(ideas.accounts, ideas.members, ideas.invitations)
+    auth_pb2_grpc.add_OrganizationServiceServicer_to_server(organizations, server)
+    auth_pb2_grpc.add_TokenServiceServicer_to_server(TokenServicer(ideas.keys, ideas.services), server)
+    keys_pb2_grpc.add_ApiKeyServiceServicer_to_server(ApiKeyServicer(ideas.api_keys), server)
+    clients_pb2_grpc.add_OAuthClientServiceServicer_to_server(OAuthClientServicer(ideas.clients), server)
+    clients_pb2_grpc.add_OAuthServiceServicer_to_server(OAuthServicer(ideas.client_tokens), server)
     return SERVICES
 
 
 class AccountServicer(auth_pb2_grpc.AccountServiceServicer):
     """Accounts and their sessions."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, profiles: Profiles, invitations: Invitations) -> None:
         self._accounts = accounts
+        self._profiles = profiles
+        self._invitations = invitations
 
     async def Register(self, request: auth_pb2.RegisterRequest, context: object) -> auth_pb2.RegisterResponse:
         """Makes an account."""
         wanted = Registration(request.email, request.password, request.full_name, request.organization_name)
         user, tokens = await self._accounts.register(wanted)
-        return auth_pb2.RegisterResponse(user=_user(user), tokens=_tokens(tokens))
+        return auth_pb2.RegisterResponse(user=convert.user(user), tokens=convert.tokens(tokens))
 
     async def Login(self, request: auth_pb2.LoginRequest, context: object) -> auth_pb2.LoginResponse:
         """Opens a session."""
-        user, tokens = await self._accounts.login(request.email, request.password)
-        return auth_pb2.LoginResponse(user=_user(user), tokens=_tokens(tokens))
+        user, tokens = await self._accounts.login(request.email, request.password, request.client_address)
+        return auth_pb2.LoginResponse(user=convert.user(user), tokens=convert.tokens(tokens))
 
     async def Refresh(self, request: auth_pb2.RefreshRequest, context: object) -> auth_pb2.RefreshResponse:
         """Spends a refresh token for a new pair."""
-        return auth_pb2.RefreshResponse(tokens=_tokens(await self._accounts.refresh(request.refresh_token)))
+        return auth_pb2.RefreshResponse(tokens=convert.tokens(await self._accounts.refresh(request.refresh_token)))
 
     async def GetMe(self, request: auth_pb2.GetMeRequest, context: object) -> auth_pb2.GetMeResponse:
         """The caller's account."""
-        return auth_pb2.GetMeResponse(user=_user(await self._accounts.me(identity.current())))
+        return auth_pb2.GetMeResponse(user=convert.user(await self._accounts.me(identity.current())))
 
+    async def Logout(self, request: auth_pb2.LogoutRequest, context: object) -> auth_pb2.LogoutResponse:
+        """Ends the caller's session."""
+        events = await self._accounts.logout(identity.current())
+        return auth_pb2.LogoutResponse(events=map(convert.event, events))
 
-class OrganizationServicer(auth_pb2_grpc.OrganizationServiceServicer):
-    """Tenants."""
+    async def UpdateMe(self, request: auth_pb2.UpdateMeRequest, context: object) -> auth_pb2.UpdateMeResponse:
+        """Changes the caller's account."""
+        name = request.full_name if request.HasField("full_name") else None
+        preferences = given(request, "theme", "notifications", "language")
+        changed = await self._profiles.change(identity.current(), name, preferences)
+        return auth_pb2.UpdateMeResponse(user=convert.user(changed))
 
-    def __init__(self, accounts: Accounts) -> None:
-        self._accounts = accounts
+    async def DeleteMe(self, request: auth_pb2.DeleteMeRequest, context: object) -> auth_pb2.DeleteMeResponse:
+        """Deletes the caller's account."""
+        events = await self._profiles.delete(identity.current())
+        return auth_pb2.DeleteMeResponse(events=map(convert.event, events))
 
-    async def GetOrganization(
-        self, request: auth_pb2.GetOrganizationRequest, context: object
-    ) -> auth_pb2.GetOrganizationResponse:
-        """The caller's organization."""
-        organization = await self._accounts.organization(identity.current())
-        return auth_pb2.GetOrganizationResponse(organization=_organization(organization))
+    async def AcceptInvitation(
+        self, request: auth_pb2.AcceptInvitationRequest, context: object
+    ) -> auth_pb2.AcceptInvitationResponse:
+        """Makes the invited account."""
+        user, tokens = await self._invitations.accept(request.token, request.password, request.full_name)
+        return auth_pb2.AcceptInvitationResponse(user=convert.user(user), tokens=convert.tokens(tokens))
 
 
 class TokenServicer(auth_pb2_grpc.TokenServiceServicer):
@@ -91,47 +136,3 @@ class TokenServicer(auth_pb2_grpc.TokenServiceServicer):
         token = await self._services.issue(request.service, request.secret, request.organization_id)
         life = int(self._services.life.total_seconds())
         return auth_pb2.IssueServiceTokenResponse(access_token=token, expires_in=life)
-
-
-def _user(user: User) -> auth_pb2.User:
-    return auth_pb2.User(
-        id=str(user.id),
-        email=user.email,
-        full_name=user.full_name,
-        organization=_organization(user.organization),
-        role=auth_pb2.Role.Value(f"ROLE_{user.role.upper()}"),
-        is_active=user.is_active,
-        created_at=_timestamp(user.created_at),
-        last_login=_timestamp(user.last_login) if user.last_login else None,
-    )
-
-
-def _organization(organization: Organization) -> auth_pb2.Organization:
-    settings = organization.settings
-    return auth_pb2.Organization(
-        id=str(organization.id),
-        name=organization.name,
-        tier=auth_pb2.Tier.Value(f"TIER_{organization.tier.upper()}"),
-        settings=auth_pb2.OrganizationSettings(
-            allow_sharing=settings.allow_sharing,
-            max_file_size_mb=settings.max_file_size_mb,
-            retention_days=settings.retention_days,
-            zero_log=settings.zero_log,
-        ),
-        is_active=organization.is_active,
-        created_at=_timestamp(organization.created_at),
-        updated_at=_timestamp(organization.updated_at),
-        member_count=organization.member_count,
-    )
-
-
-def _tokens(tokens: Tokens) -> auth_pb2.TokenPair:
-    return auth_pb2.TokenPair(
-        access_token=tokens.access_token, refresh_token=tokens.refresh_token, expires_in=tokens.expires_in
-    )
-
-
-def _timestamp(moment: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(moment)
-    return stamp

@@ -8,6 +8,7 @@ from typing import Literal, Self
 from pydantic import Field, SecretStr, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from mesh.revocations import LONGEST_TOKEN_SECONDS
 from mesh.settings import MeshSettings
 
 _KEY_BYTES = 32
@@ -25,6 +26,14 @@ class AuthSettings(MeshSettings):
     access_token_seconds: int = Field(default=1800, ge=1, le=1800)
     refresh_token_days: int = Field(default=30, ge=1, le=30)
     service_token_seconds: int = Field(default=900, ge=1, le=1800)
+    oauth_token_seconds: int = Field(default=LONGEST_TOKEN_SECONDS, ge=1, le=LONGEST_TOKEN_SECONDS)
+    """Life of access tokens of OAuth clients."""
+    client_secret_grace_hours: int = Field(default=24, ge=0, le=24 * 30)
+    """How long an OAuth client's secret is good for after it got another."""
+    login_failures: int = Field(default=10, ge=1)
+    """Wrong passwords for an account from one address before it is refused for a while; ten times so many from all."""
+    login_window_seconds: int = Field(default=900, ge=1)
+    """How long wrong passwords are counted together."""
     key_rotation_days: int = Field(default=30, ge=1)
     """How long a signing key signs; it verifies for as long again."""
     master_key: SecretStr = SecretStr("")

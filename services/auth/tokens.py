@@ -12,18 +12,25 @@ from mesh.identity import ALGORITHM, AUDIENCE, ISSUER
 from services.auth.keys import KeyRing
 
 _REFRESH_PREFIX = "pmr_"
-_REFRESH_BYTES = 32
+_INVITATION_PREFIX = "pmi_"
+_SECRET_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """Whom a token speaks for. Services have a name for an id and no session."""
+    """Whom a token speaks for. Services have a name for an id and no session; API keys have a `key_id` instead.
+
+    A subject with `scopes` may do what they say, one without whatever its role may.
+    """
 
     id: str
     organization_id: str
     role: str
     tier: str
     session_id: str = ""
+    generation: int = 0
+    key_id: str = ""
+    scopes: tuple[str, ...] | None = None
 
 
 class AccessTokens:
@@ -35,7 +42,7 @@ class AccessTokens:
     def issue(self, subject: Subject, life: timedelta) -> str:
         """A token with the claims that `mesh.identity` reads."""
         now = datetime.now(UTC)
-        claims = {
+        claims: dict[str, object] = {
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": subject.id,
@@ -43,19 +50,29 @@ class AccessTokens:
             "role": subject.role,
             "tier": subject.tier,
             "sid": subject.session_id,
+            "gen": subject.generation,
             "iat": now,
             "exp": now + life,
             "jti": str(uuid4()),
         }
+        if subject.key_id:
+            claims["key"] = subject.key_id
+        if subject.scopes is not None:
+            claims["scope"] = " ".join(subject.scopes)
         key = self._keys.signing(now)
         return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.kid})
 
 
 def new_refresh_token() -> str:
     """An opaque token of 256 random bits; the prefix lets secret scanners know it."""
-    return _REFRESH_PREFIX + secrets.token_urlsafe(_REFRESH_BYTES)
+    return _REFRESH_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+
+
+def new_invitation_token() -> str:
+    """As a refresh token, to join an organization with."""
+    return _INVITATION_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
 
 
 def fingerprint(token: str) -> bytes:
-    """What is stored of a refresh token: 32 bytes. Nothing slower is needed for 256 random bits."""
+    """What is stored of a secret that was made here: 32 bytes. Nothing slower is needed for 256 random bits."""
     return hashlib.sha256(token.encode()).digest()

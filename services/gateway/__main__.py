@@ -1,10 +1,14 @@
 """Wiring of the gateway: settings, neighbours, broker, server."""
 
 import asyncio
+from contextlib import suppress
 
 from mesh import process
 from mesh.blobs import Blobs
+from mesh.errors import Unavailable
+from mesh.revocations import Revocations
 from services.gateway.neighbours import Neighbours
+from services.gateway.quota_link import QuotaLink
 from services.gateway.server import HttpServer
 from services.gateway.settings import GatewaySettings
 from services.gateway.status_link import StatusLink
@@ -16,15 +20,24 @@ def main() -> None:
     settings = GatewaySettings()
 
     async def serve(stop: asyncio.Event) -> None:
-        neighbours, link = Neighbours.connect(settings), StatusLink()
-        gateway = Gateway(settings, neighbours, Blobs(settings.storage_url), lambda: link.connected)
+        neighbours, link, quotas = Neighbours.connect(settings), StatusLink(), QuotaLink()
+        blobs, revocations = Blobs(settings.storage_url), Revocations(complete=False)
+        gateway = Gateway(settings, neighbours, blobs, lambda: link.connected, revocations, quotas)
         server = HttpServer(gateway.app, settings)
         gateway.traffic.connections = server.connections
         async with asyncio.TaskGroup() as group:
-            opening = group.create_task(link.open(settings, gateway.feed))
+            opening = [
+                group.create_task(link.open(settings, gateway.feed, revocations)),
+                group.create_task(quotas.open(settings)),
+                group.create_task(gateway.meter.keep_telling(quotas.publish)),
+            ]
             await server.run_until(stop, gateway.feed.close)
-            opening.cancel()
+            for one in opening:
+                one.cancel()
+        with suppress(Unavailable):
+            await gateway.meter.tell(quotas.publish)
         await link.close()
+        await quotas.close()
         await neighbours.close()
 
     process.run("gateway", settings, serve)

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mesh.errors import PagemeshError
 from services.gateway import problems
+from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
 from services.gateway.endpoints import AnyEndpoint, Desk
 from services.gateway.feed import Feed
@@ -34,16 +35,26 @@ _READABLE_BY_BROWSERS = (
     "Link",
     "Location",
     "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
     "Retry-After",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
     "X-Request-ID",
 )
 
 
 def build(
-    endpoints: Sequence[AnyEndpoint], credentials: Credentials, feed: Feed, traffic: Traffic, settings: GatewaySettings
+    endpoints: Sequence[AnyEndpoint],
+    credentials: Credentials,
+    admission: Admission,
+    feed: Feed,
+    traffic: Traffic,
+    settings: GatewaySettings,
 ) -> ASGIApp:
     """The whole application."""
-    desk = Desk(credentials, settings.json_body_bytes)
+    desk = Desk(credentials, admission, settings.json_body_bytes)
     starlette = Starlette(
         routes=desk.routes(with_documents(endpoints)),
         middleware=[_cors(settings)],
@@ -55,7 +66,7 @@ def build(
         },
     )
     starlette.router.redirect_slashes = False
-    return Counted(WarmPolls(Framed(starlette), feed, credentials), traffic)
+    return Counted(WarmPolls(Framed(starlette), feed, credentials, admission), traffic)
 
 
 class Counted:

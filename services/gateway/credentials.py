@@ -1,10 +1,13 @@
-"""Who sends a request: bearer tokens of the `Authorization` header (RFC 6750)."""
+"""Who sends a request: bearer tokens of the `Authorization` header (RFC 6750), and API keys there or in `X-API-Key`."""
 
 import time
+
+from starlette.datastructures import Headers
 
 from mesh import context, identity
 from mesh.errors import Unauthenticated
 from mesh.identity import Identity, TokenVerifier
+from services.gateway.exchange import PREFIX, KeyExchange
 
 _REMEMBERED = 10_000
 _CHALLENGE = 'Bearer realm="pagemesh", error="invalid_token"'
@@ -13,34 +16,55 @@ _CHALLENGE = 'Bearer realm="pagemesh", error="invalid_token"'
 class Credentials:
     """Verifies credentials and remembers, by the header's bytes, those that were good."""
 
-    def __init__(self, verifier: TokenVerifier) -> None:
+    def __init__(self, verifier: TokenVerifier, exchange: KeyExchange) -> None:
         self._verifier = verifier
+        self._exchange = exchange
         self._remembered: dict[bytes, Identity] = {}
 
     def known(self, header: bytes) -> Identity | None:
-        """The caller of an `Authorization` header that was good before and is not expired yet."""
+        """The caller of an `Authorization` header that was good before and is neither expired nor revoked yet."""
         caller = self._remembered.get(header)
-        return caller if caller is not None and caller.expires_at > time.time() else None
+        if caller is None or caller.expires_at <= time.time() or self._verifier.denies(caller):
+            return None
+        return caller
 
-    async def identify(self, header: str | None) -> Identity:
+    async def identify(self, headers: Headers) -> Identity:
         """The caller, who becomes the one that calls to services are made for. Raises Unauthenticated, Unavailable."""
-        scheme, _, token = (header or "").partition(" ")
-        token = token.strip()
-        if scheme.lower() != "bearer" or not token:
-            raise Unauthenticated("This needs a credential: Authorization: Bearer <access token>.")
-        caller = await self._verified(token)
-        self._remember((header or "").encode("latin-1"), caller)
+        credential = _credential(headers)
+        try:
+            token, caller = await self._verified(credential)
+        except Unauthenticated as error:
+            raise Unauthenticated(error.message, error.reason, challenge=_CHALLENGE) from error
+        if header := headers.get("authorization"):
+            self._remember(header.encode("latin-1"), caller)
         context.bearer_token.set(token)
         identity.become(caller)
         return caller
 
-    async def _verified(self, token: str) -> Identity:
+    async def _verified(self, credential: str) -> tuple[str, Identity]:
+        if not credential.startswith(PREFIX):
+            return credential, await self._verifier.verify(credential)
+        token = await self._exchange.token(credential)
         try:
-            return await self._verifier.verify(token)
-        except Unauthenticated as error:
-            raise Unauthenticated(error.message, error.reason, challenge=_CHALLENGE) from error
+            return token, await self._verifier.verify(token)
+        except Unauthenticated:  # the token is dead; whether the key is, `auth` knows
+            self._exchange.forget(credential)
+            token = await self._exchange.token(credential)
+            return token, await self._verifier.verify(token)
 
     def _remember(self, header: bytes, caller: Identity) -> None:
         if len(self._remembered) >= _REMEMBERED:
             self._remembered.clear()
         self._remembered[header] = caller
+
+
+def _credential(headers: Headers) -> str:
+    authorization, key = headers.get("authorization"), headers.get("x-api-key", "").strip()
+    if authorization is None and key:
+        if not key.startswith(PREFIX):
+            raise Unauthenticated("This is not an API key.", challenge=_CHALLENGE)
+        return key
+    scheme, _, token = (authorization or "").partition(" ")
+    if scheme.lower() != "bearer" or not token.strip():
+        raise Unauthenticated("This needs a credential: Authorization: Bearer <access token>, or X-API-Key.")
+    return token.strip()

@@ -15,7 +15,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from mesh import scopes
 from mesh.identity import Identity
+from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
 from services.gateway.problems import NOT_FOUND
 from services.gateway.traffic import ROUTE
@@ -62,7 +64,15 @@ class Endpoint(Generic[B, Q]):
     query: type[Q]
     form: type[BaseModel] | None = None
     """Fields of a multipart form with a `file`; the handler reads it."""
+    urlencoded: type[BaseModel] | None = None
+    """Parameters of a form without files; the handler reads it."""
     public: bool = False
+    scope: str = scopes.ACCOUNT
+    """What a token with a list of scopes must have; without one here only tokens without a list will do."""
+    counted: bool = True
+    """Whether it counts against the limits, of the address when it is public."""
+    within_plan: bool = True
+    """Whether it is refused when the month's calls are used up."""
     problems: tuple[int, ...] = ()
     """Statuses of errors beside those that follow from the declaration."""
     request_headers: tuple[str, ...] = field(default=())
@@ -73,23 +83,31 @@ NOBODY = Identity(user_id="", organization_id="", role="", tier="", session_id="
 
 
 class Desk:
-    """Takes requests in: credential, ids, parameters and body, in this order; then the endpoint's handler."""
+    """Takes requests in: credential, limits, ids, parameters and body, in this order; then the endpoint's handler."""
 
-    def __init__(self, credentials: Credentials, json_body_bytes: int) -> None:
+    def __init__(self, credentials: Credentials, admission: Admission, json_body_bytes: int) -> None:
         self._credentials = credentials
+        self._admission = admission
         self._json_body_bytes = json_body_bytes
 
     async def serve(self, endpoint: AnyEndpoint, request: Request) -> Response:
         """The answer. Raises a PagemeshError."""
-        caller = NOBODY
-        if not endpoint.public:
-            caller = await self._credentials.identify(request.headers.get("authorization"))
+        caller = await self._admitted(endpoint, request)
         ids = _ids(request.path_params)
         query = read_query(request.query_params, endpoint.query)
         body: BaseModel = NoBody()
         if endpoint.body is not NoBody:
             body = await read_json(request, endpoint.body, self._json_body_bytes)
         return await endpoint.handler(Call(request, body, query, caller, ids))
+
+    async def _admitted(self, endpoint: AnyEndpoint, request: Request) -> Identity:
+        caller = NOBODY
+        if not endpoint.public:
+            caller = await self._credentials.identify(request.headers)
+            await self._admission.admit(request.scope, caller, endpoint.within_plan)
+        elif endpoint.counted:
+            await self._admission.admit_address(request.scope)
+        return caller
 
     def routes(self, endpoints: Iterable[AnyEndpoint]) -> list[Route]:
         """One route a path, so that a wrong method is answered with every right one."""
@@ -136,6 +154,41 @@ def post(
 ) -> AnyEndpoint:
     """An endpoint that reads a body and no parameters."""
     return Endpoint("POST", path, handler, summary, answers, body, NoQuery, **more)
+
+
+def put(
+    path: str,
+    handler: Callable[[Call[B, NoQuery]], Awaitable[Response]],
+    summary: str,
+    answers: Mapping[int, Answer],
+    body: type[B],
+    **more: Any,
+) -> AnyEndpoint:
+    """An endpoint that changes what is there."""
+    return Endpoint("PUT", path, handler, summary, answers, body, NoQuery, **more)
+
+
+def patch(
+    path: str,
+    handler: Callable[[Call[B, NoQuery]], Awaitable[Response]],
+    summary: str,
+    answers: Mapping[int, Answer],
+    body: type[B],
+    **more: Any,
+) -> AnyEndpoint:
+    """An endpoint that changes a part of what is there."""
+    return Endpoint("PATCH", path, handler, summary, answers, body, NoQuery, **more)
+
+
+def delete(
+    path: str,
+    handler: Callable[[Call[NoBody, NoQuery]], Awaitable[Response]],
+    summary: str,
+    answers: Mapping[int, Answer],
+    **more: Any,
+) -> AnyEndpoint:
+    """An endpoint that deletes."""
+    return Endpoint("DELETE", path, handler, summary, answers, NoBody, NoQuery, **more)
 
 
 def _ids(path_params: Mapping[str, Any]) -> dict[str, str]:

@@ -7,6 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh import context, telemetry
+from services.gateway import admission
 from services.gateway.surfaces.platform import API_VERSION
 from services.gateway.traffic import HTTP_SECONDS, ROUTE
 
@@ -37,6 +38,7 @@ class Framed:
                 answer = MutableHeaders(scope=message)
                 answer[context.REQUEST_ID_KEY] = request_id
                 answer.setdefault("api-version", API_VERSION)
+                answer.raw.extend(admission.headers_of(scope))
             await send(message)
 
         try:

@@ -8,8 +8,11 @@ from grpc_health.v1 import health_pb2_grpc
 
 from mesh import client
 from pagemesh.auth.v1.auth_pb2_grpc import AccountServiceStub, OrganizationServiceStub, TokenServiceStub
+from pagemesh.auth.v1.clients_pb2_grpc import OAuthClientServiceStub, OAuthServiceStub
+from pagemesh.auth.v1.keys_pb2_grpc import ApiKeyServiceStub
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
+from pagemesh.results.v1.usage_pb2_grpc import UsageServiceStub
 from services.gateway.settings import GatewaySettings
 
 if TYPE_CHECKING:  # names that the generated stubs have for type checkers alone
@@ -18,8 +21,11 @@ if TYPE_CHECKING:  # names that the generated stubs have for type checkers alone
         OrganizationServiceAsyncStub,
         TokenServiceAsyncStub,
     )
+    from pagemesh.auth.v1.clients_pb2_grpc import OAuthClientServiceAsyncStub, OAuthServiceAsyncStub
+    from pagemesh.auth.v1.keys_pb2_grpc import ApiKeyServiceAsyncStub
     from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceAsyncStub
     from pagemesh.results.v1.results_pb2_grpc import DocumentServiceAsyncStub, JobServiceAsyncStub
+    from pagemesh.results.v1.usage_pb2_grpc import UsageServiceAsyncStub
 
 SERVICES = ("auth", "ingest", "ocr", "analysis", "results")
 
@@ -31,10 +37,14 @@ class Neighbours:
     channels: dict[str, grpc.aio.Channel]
     accounts: "AccountServiceAsyncStub"
     organizations: "OrganizationServiceAsyncStub"
+    api_keys: "ApiKeyServiceAsyncStub"
+    oauth_clients: "OAuthClientServiceAsyncStub"
+    oauth: "OAuthServiceAsyncStub"
     tokens: "TokenServiceAsyncStub"
     ingest: "IngestServiceAsyncStub"
     jobs: "JobServiceAsyncStub"
     documents: "DocumentServiceAsyncStub"
+    usage: "UsageServiceAsyncStub"
     health: dict[str, health_pb2_grpc.HealthStub]
     """Health by service name."""
 
@@ -46,10 +56,14 @@ class Neighbours:
             channels=channels,
             accounts=AccountServiceStub(channels["auth"]),
             organizations=OrganizationServiceStub(channels["auth"]),
+            api_keys=ApiKeyServiceStub(channels["auth"]),
+            oauth_clients=OAuthClientServiceStub(channels["auth"]),
+            oauth=OAuthServiceStub(channels["auth"]),
             tokens=TokenServiceStub(channels["auth"]),
             ingest=IngestServiceStub(channels["ingest"]),
             jobs=JobServiceStub(channels["results"]),
             documents=DocumentServiceStub(channels["results"]),
+            usage=UsageServiceStub(channels["results"]),
             health={name: health_pb2_grpc.HealthStub(channel) for name, channel in channels.items()},
         )
 

@@ -41,7 +41,7 @@ def with_documents(endpoints: Sequence[AnyEndpoint]) -> list[AnyEndpoint]:
     async def serve(call: Call[NoBody, NoQuery]) -> Response:
         return Response(documents[call.request.url.path], media_type="application/json")
 
-    served = [get(path, serve, "This document", answers, public=True) for path in paths]
+    served = [get(path, serve, "This document", answers, public=True, counted=False) for path in paths]
     everything = [*endpoints, *served]
     for path, prefix in paths.items():
         documents[path] = orjson.dumps(document([one for one in everything if one.path.startswith(prefix)]))
@@ -64,7 +64,10 @@ def document(endpoints: Sequence[AnyEndpoint]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": schemas.definitions,
-            "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {
+                "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+                "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
         },
     }
 
@@ -75,8 +78,9 @@ class _Schemas:
     def __init__(self, endpoints: Iterable[AnyEndpoint]) -> None:
         types: dict[Any, TypeAdapter[Any]] = {Problem: TypeAdapter(Problem)}
         for endpoint in endpoints:
-            named = [endpoint.body, endpoint.query, endpoint.form, *(one.json for one in endpoint.answers.values())]
-            types |= {kind: TypeAdapter(kind) for kind in named if kind not in (None, NoBody, NoQuery)}
+            read = (endpoint.body, endpoint.query, endpoint.form, endpoint.urlencoded)
+            told = (answer.json for answer in endpoint.answers.values())
+            types |= {kind: TypeAdapter(kind) for kind in (*read, *told) if kind not in (None, NoBody, NoQuery)}
         inputs = [(kind, "validation", adapter) for kind, adapter in types.items()]
         references, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REFERENCE)  # type: ignore[arg-type]
         self._references = {kind: schema for (kind, _), schema in references.items()}
@@ -100,7 +104,7 @@ def _operation(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
         "summary": endpoint.summary,
         "parameters": _parameters(endpoint, schemas),
         "responses": _responses(endpoint, schemas),
-        "security": [] if endpoint.public else [{"bearer": []}],
+        "security": [] if endpoint.public else [{"bearer": []}, {"api_key": []}],
     }
     if content := _request_content(endpoint, schemas):
         operation["requestBody"] = {"required": True, "content": content}
@@ -113,6 +117,8 @@ def _request_content(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]
         file = {"type": "string", "format": "binary", "description": "PDF, PNG, JPEG or TIFF."}
         schema = {**form, "properties": {"file": file, **form["properties"]}, "required": ["file"]}
         return {"multipart/form-data": {"schema": schema}}
+    if endpoint.urlencoded is not None:
+        return {"application/x-www-form-urlencoded": {"schema": schemas.inline(endpoint.urlencoded)}}
     if endpoint.body is not NoBody:
         return {"application/json": {"schema": schemas.of(endpoint.body)}}
     return {}
@@ -159,7 +165,9 @@ def _response(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
 def _problems(endpoint: AnyEndpoint) -> set[int]:
     statuses = {*endpoint.problems, 500, 503}
     if not endpoint.public:
-        statuses.add(401)
+        statuses |= {401, 403}
+    if endpoint.counted:
+        statuses.add(429)
     if _PARAMETER.search(endpoint.path):
         statuses.add(404)
     if endpoint.query is not NoQuery:

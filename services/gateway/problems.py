@@ -61,9 +61,11 @@ def invalid(details: Mapping[str, str]) -> errors.InvalidArgument:
     return error
 
 
-def body(code: str, message: str, details: Mapping[str, str] | None = None) -> bytes:
-    """The JSON of an error."""
+def body(code: str, message: str, details: Mapping[str, str] | None = None, retry_after: str | None = None) -> bytes:
+    """The JSON of an error; `retry_after` in seconds."""
     answer: dict[str, object] = {"error": code, "message": message}
+    if retry_after is not None:
+        answer["retry_after"] = int(retry_after)
     if details:
         answer["details"] = dict(details)
     return orjson.dumps(answer)
@@ -74,7 +76,8 @@ def response(error: errors.PagemeshError) -> Response:
     error = _worded(error)
     status = status_of(error)
     details = {key: value for key, value in error.details.items() if key not in _FOR_HEADERS} if status < 500 else {}
-    content = body(error.code, error.message, details)
+    retry_after = error.details.get("retry_after") if status == HTTPStatus.TOO_MANY_REQUESTS else None
+    content = body(error.code, error.message, details, retry_after)
     return Response(content, status, _headers(error, status), "application/json")
 
 
@@ -98,6 +101,9 @@ def _worded(error: errors.PagemeshError) -> errors.PagemeshError:
 def _headers(error: errors.PagemeshError, status: int) -> dict[str, str]:
     if status == HTTPStatus.UNAUTHORIZED:
         return {"www-authenticate": error.details.get("challenge", 'Bearer realm="pagemesh"')}
+    if error.reason == "INSUFFICIENT_SCOPE":  # RFC 6750 section 3.1
+        scope = error.details["scope"]
+        return {"www-authenticate": f'Bearer realm="pagemesh", error="insufficient_scope", scope="{scope}"'}
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return {"content-range": error.details["content_range"]}
     if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):

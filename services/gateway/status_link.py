@@ -1,12 +1,16 @@
 """The gateway's ear on the broker."""
 
 from mesh.bus import Bus
+from mesh.revocations import RevocationFeed, Revocations
 from services.gateway.feed import Feed
 from services.gateway.settings import GatewaySettings
 
 
 class StatusLink:
-    """Brings what is told of jobs to the feed; the gateway serves before the broker is there, and while it is away."""
+    """Brings what is told of jobs to the feed, and of dead tokens to the revocations.
+
+    The gateway serves while the broker is away, and before it is there, then without credentials.
+    """
 
     def __init__(self) -> None:
         self._bus: Bus | None = None
@@ -16,9 +20,10 @@ class StatusLink:
         """Whether everything that is told now is heard."""
         return self._bus is not None and self._bus.connection.is_connected
 
-    async def open(self, settings: GatewaySettings, feed: Feed) -> None:
+    async def open(self, settings: GatewaySettings, feed: Feed, revocations: Revocations) -> None:
         """Waits for the broker and begins to listen."""
         bus = await Bus.connect(settings)
+        await RevocationFeed(revocations).follow(bus)
         await bus.listen("status.>", feed.on_message)
         bus.on_restore(feed.forget_unfinished)
         self._bus = bus

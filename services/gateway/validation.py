@@ -40,7 +40,7 @@ async def read_json(request: Request, model: type[M], limit: int) -> M:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise InvalidArgument("The body must be application/json.", "UNSUPPORTED_MEDIA_TYPE")
-    raw = await _read(request, limit)
+    raw = await read_body(request, limit)
     try:
         orjson.loads(raw)
     except orjson.JSONDecodeError as error:
@@ -71,7 +71,8 @@ def _name(location: tuple[Any, ...]) -> str:
     return ".".join(str(part) for part in location) or "body"
 
 
-async def _read(request: Request, limit: int) -> bytes:
+async def read_body(request: Request, limit: int) -> bytes:
+    """The body. Raises InvalidArgument (BODY_TOO_LARGE) as soon as it is larger than so many bytes."""
     raw = bytearray()
     async for piece in request.stream():
         raw += piece

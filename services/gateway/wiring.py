@@ -8,22 +8,33 @@ from mesh import client
 from mesh.blobs import Blobs
 from mesh.errors import NotFound, Unavailable
 from mesh.identity import TokenVerifier
-from pagemesh.auth.v1 import auth_pb2
-from pagemesh.results.v1 import job_pb2, results_pb2
+from mesh.revocations import Revocations
+from pagemesh.auth.v1 import auth_pb2, keys_pb2
+from pagemesh.results.v1 import job_pb2, results_pb2, usage_pb2
 from services.gateway import app
+from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
+from services.gateway.exchange import KeyExchange
 from services.gateway.feed import Feed
+from services.gateway.limits import Counting, Limiter
+from services.gateway.metering import CallMeter
 from services.gateway.neighbours import SERVICES, Neighbours
 from services.gateway.organizations import Organizations
+from services.gateway.plans import Usage
 from services.gateway.readiness import Check, Readiness
 from services.gateway.settings import GatewaySettings
+from services.gateway.surfaces.oauth.tokens import OAuth
+from services.gateway.surfaces.platform import organizations as organizations_surface
 from services.gateway.surfaces.platform import render
 from services.gateway.surfaces.platform.accounts import Accounts
 from services.gateway.surfaces.platform.analyses import Analyses
+from services.gateway.surfaces.platform.api_keys import ApiKeys
+from services.gateway.surfaces.platform.clients import Clients
 from services.gateway.surfaces.platform.documents import Documents
 from services.gateway.surfaces.platform.health import Health
 from services.gateway.surfaces.platform.jobs import Jobs
 from services.gateway.surfaces.platform.pages import Pages
+from services.gateway.surfaces.platform.usage import UsageReport
 from services.gateway.traffic import Traffic
 
 
@@ -31,25 +42,41 @@ class Gateway:
     """The application and its parts."""
 
     def __init__(
-        self, settings: GatewaySettings, neighbours: Neighbours, blobs: Blobs, connected: Callable[[], bool]
+        self,
+        settings: GatewaySettings,
+        neighbours: Neighbours,
+        blobs: Blobs,
+        connected: Callable[[], bool],
+        revocations: Revocations,
+        counting: Counting,
     ) -> None:
         self._neighbours = neighbours
         self._blobs = blobs
         self._connected = connected
         self.traffic = Traffic()
         self.feed = Feed(self._ask_job, render.job_status, connected, settings.jobs_remembered)
-        credentials = Credentials(TokenVerifier(self._ask_jwks))
+        self.revocations = revocations
+        credentials = Credentials(TokenVerifier(self._ask_jwks, revocations), KeyExchange(self._exchange))
+        organizations = Organizations(self._ask_organization)
+        self.meter = CallMeter()
+        usage = Usage(self._ask_usage, self.meter, settings.plans)
+        admission = Admission(Limiter(counting), organizations, usage, self.meter, settings)
         readiness = Readiness(self._checks())
         surfaces = (
-            Accounts(neighbours),
-            Documents(neighbours, Organizations(self._ask_organization), blobs, self.feed, settings),
+            Accounts(neighbours, revocations),
+            ApiKeys(neighbours, revocations),
+            Clients(neighbours, revocations),
+            OAuth(neighbours, revocations, settings.public_url),
+            organizations_surface.Organizations(neighbours, revocations, organizations),
+            Documents(neighbours, organizations, usage, blobs, self.feed, settings),
             Pages(neighbours),
             Jobs(neighbours, self.feed),
             Analyses(neighbours, self.feed),
+            UsageReport(usage),
             Health(neighbours, readiness, self.traffic, settings.environment),
         )
         endpoints = [endpoint for surface in surfaces for endpoint in surface.endpoints()]
-        self.app = app.build(endpoints, credentials, self.feed, self.traffic, settings)
+        self.app = app.build(endpoints, credentials, admission, self.feed, self.traffic, settings)
 
     async def _ask_job(self, job_id: str) -> job_pb2.Job:
         answer = await client.call(self._neighbours.jobs.GetJob, results_pb2.GetJobRequest(job_id=job_id))
@@ -57,6 +84,12 @@ class Gateway:
 
     async def _ask_jwks(self) -> str:
         return (await client.call(self._neighbours.tokens.GetJwks, auth_pb2.GetJwksRequest())).jwks_json
+
+    async def _ask_usage(self, request: usage_pb2.GetUsageRequest) -> usage_pb2.GetUsageResponse:
+        return await client.call(self._neighbours.usage.GetUsage, request)
+
+    async def _exchange(self, key: str) -> keys_pb2.ExchangeApiKeyResponse:
+        return await client.call(self._neighbours.api_keys.ExchangeApiKey, keys_pb2.ExchangeApiKeyRequest(key=key))
 
     async def _ask_organization(self) -> auth_pb2.Organization:
         request = auth_pb2.GetOrganizationRequest()

@@ -46,7 +46,7 @@ async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
     checks = {"messaging": bus.check, "storage": blobs.check} | {
         f"worker {number}": worker.check for number, worker in enumerate(workers)
     }
-    server = MeshServer(ServiceSpec(NAME, register, remote_verifier(settings), checks=checks), settings)
+    server = MeshServer(ServiceSpec(NAME, register, await remote_verifier(settings, bus), checks=checks), settings)
     await server.start()
     await stop.wait()
     await asyncio.gather(server.stop(), *(worker.stop(settings.drain_seconds) for worker in workers))

@@ -46,7 +46,7 @@ async def serve(settings: OcrSettings, stop: asyncio.Event) -> None:
             return ["pagemesh.ocr.v1.OcrService"]
 
         checks = {"messaging": bus.check, "storage": blobs.check, "worker": worker.check}
-        server = MeshServer(ServiceSpec(NAME, register, remote_verifier(settings), checks=checks), settings)
+        server = MeshServer(ServiceSpec(NAME, register, await remote_verifier(settings, bus), checks=checks), settings)
         await server.start()
         await stop.wait()
         await asyncio.gather(server.stop(), worker.stop(settings.drain_seconds))

@@ -129,3 +129,16 @@ class NewTask:
     kind: str
     """`inspect`, `extract`, `ocr` or `analyze`."""
     pages: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class UsageRecord:
+    """What an organization used in some days; `storage_bytes` is what it had stored at their end."""
+
+    documents: int
+    pages: int
+    tokens: int
+    storage_bytes: int
+    calls: int
+    calls_of_gateway: int
+    """Those of the calls that the asking gateway has told, from its first day on."""

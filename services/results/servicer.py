@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import asdict
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -13,11 +15,14 @@ from mesh.bus import Bus
 from mesh.errors import InvalidArgument, NotFound
 from mesh.streams import status_subject
 from pagemesh.results.v1 import results_pb2 as pb
+from pagemesh.results.v1 import usage_pb2
 from pagemesh.results.v1.job_pb2 import DocumentState, Job, JobState, JobType
 from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceServicer, JobServiceServicer
+from pagemesh.results.v1.usage_pb2_grpc import UsageServiceServicer
 from services.results import convert, pipeline
 from services.results.convert import to_uuid
+from services.results.metering import EPOCH
 from services.results.records import TERMINAL, DocumentRecord, JobRecord, PageRecord
 from services.results.status import StatusFeed
 from services.results.store import Store
@@ -29,6 +34,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 _WATCH_SECONDS = 5.0
+_LAST_DAY = 2_000_000
 
 
 class JobServicer(JobServiceServicer):
@@ -185,6 +191,24 @@ class DocumentServicer(DocumentServiceServicer):
     async def _page(self, page: PageRecord, include_lines: bool) -> Page:
         layout = await self._blobs.get(page.layout_key) if page.layout_key else page.layout
         return convert.page_message(page, layout, include_lines)
+
+
+class UsageServicer(UsageServiceServicer):
+    """What organizations have used."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def GetUsage(self, request: usage_pb2.GetUsageRequest, context: "Context") -> usage_pb2.GetUsageResponse:
+        """See the proto."""
+        if not 0 <= request.first_day <= request.last_day <= _LAST_DAY:
+            raise InvalidArgument("The last day is not before the first.", field="last_day")
+        days = (request.first_day, request.last_day, max(0, min(request.gateway_first_day, _LAST_DAY)))
+        first, last, gateway_first = (EPOCH + timedelta(days=day) for day in days)
+        gateway = to_uuid(request.gateway_id, "gateway_id") if request.gateway_id else None
+        async with self._store.reading() as tables:
+            used = await tables.usage.sums(_organization(), first, last, (gateway, gateway_first))
+        return usage_pb2.GetUsageResponse(**asdict(used))
 
 
 def _organization() -> UUID:

@@ -21,7 +21,16 @@ from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
 from mesh import client, context, db
-from mesh.errors import AlreadyExists, Forbidden, InvalidArgument, NotFound, PagemeshError, Unauthenticated, Unavailable
+from mesh.errors import (
+    AlreadyExists,
+    Forbidden,
+    InvalidArgument,
+    NotFound,
+    PagemeshError,
+    TooMuch,
+    Unauthenticated,
+    Unavailable,
+)
 from mesh.identity import TokenVerifier
 from pagemesh.auth.v1 import auth_pb2, auth_pb2_grpc
 from services.auth.__main__ import serve
@@ -214,6 +223,68 @@ async def test_logging_in_renews_a_hash_of_older_settings(auth: Auth) -> None:
     [[renewed]] = await auth.sql("SELECT password_hash FROM users WHERE id = %s", user.id)
     assert extract_parameters(renewed).memory_cost > extract_parameters(weaker).memory_cost
     assert user.id == (await auth.login("renewed@example.org")).user.id
+
+
+async def tries(auth: Auth, email: str, password: str, address: str = "192.0.2.1") -> str:
+    """What becomes of a login from an address: its reason, or nothing when it worked."""
+    request = auth_pb2.LoginRequest(email=email, password=password, client_address=address)
+    try:
+        await client.call(auth.accounts.Login, request)
+    except PagemeshError as error:
+        return error.reason
+    return ""
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["known", "unknown"])
+async def test_guessing_is_throttled_whether_or_not_the_account_exists(auth: Auth, known: bool) -> None:
+    """After ten wrong passwords nothing more is tried from that address, the right one included; elsewhere it works."""
+    email = f"guessed-{known}@example.org"
+    if known:
+        await auth.register(email)
+    guesses = [await tries(auth, email.upper() if number % 2 else email, f"guess {number}") for number in range(12)]
+    assert ["INVALID_CREDENTIALS"] * 10 + ["TOO_MANY_ATTEMPTS"] * 2 == guesses
+    assert "TOO_MANY_ATTEMPTS" == await tries(auth, email, PASSWORD)
+    assert ("" if known else "INVALID_CREDENTIALS") == await tries(auth, email, PASSWORD, "192.0.2.2")
+
+
+async def test_a_refused_guess_says_when_to_come_back(auth: Auth) -> None:
+    """Within the window, in seconds; once it has ended, counting begins anew."""
+    email = "window@example.org"
+    await auth.register(email)
+    for _ in range(10):
+        await tries(auth, email, "wrong", "")
+    with pytest.raises(TooMuch) as caught:
+        await auth.login(email)
+    assert 1 <= int(caught.value.details["retry_after"]) <= 900
+    await auth.sql("UPDATE login_failures SET expires_at = now()")
+    assert email == (await auth.login(email)).user.email
+
+
+async def test_the_right_password_forgives_wrong_ones(auth: Auth) -> None:
+    """Who mistypes now and then is never refused."""
+    email = "forgiven@example.org"
+    await auth.register(email)
+    for _ in range(3):
+        assert ["INVALID_CREDENTIALS"] * 6 == [await tries(auth, email, "wrong") for _ in range(6)]
+        assert "" == await tries(auth, email, PASSWORD)
+
+
+async def test_guessing_from_many_addresses_is_throttled_too(auth: Auth) -> None:
+    """After a hundred wrong passwords from anywhere the account is refused from everywhere."""
+    email = "everywhere@example.org"
+    await auth.register(email)
+    await tries(auth, email, "wrong")
+    await auth.sql("UPDATE login_failures SET failures = 100 WHERE failures = 1")
+    assert "TOO_MANY_ATTEMPTS" == await tries(auth, email, PASSWORD, "192.0.2.99")
+    await auth.sql("DELETE FROM login_failures")
+
+
+async def test_guesses_sent_at_once_are_throttled_too(auth: Auth) -> None:
+    """The right password behind many wrong ones is refused, though all were let in before any had failed."""
+    email = "at-once@example.org"
+    await auth.register(email)
+    guesses = [*(f"guess {number}" for number in range(30)), PASSWORD]
+    assert "" not in await asyncio.gather(*(tries(auth, email, guess) for guess in guesses))
 
 
 async def test_nothing_that_opens_an_account_is_stored(auth: Auth) -> None:

@@ -21,14 +21,26 @@ from jwt.algorithms import OKPAlgorithm
 
 from mesh import identity
 from mesh.blobs import Blobs
-from mesh.errors import AlreadyExists, Forbidden, InvalidArgument, NotFound, TooMuch, Unauthenticated
+from mesh.errors import AlreadyExists, Forbidden, InvalidArgument, NotFound, TooMuch, Unauthenticated, Unavailable
+from mesh.revocations import Revocations
 from mesh.server import MeshServer, ServiceSpec
 from pagemesh.auth.v1 import auth_pb2, auth_pb2_grpc
+from pagemesh.auth.v1.events_pb2 import IDENTITY_EVENT_KIND_SESSION_ENDED, IdentityEvent
 from pagemesh.ingest.v1 import ingest_pb2, ingest_pb2_grpc
-from pagemesh.results.v1 import analysis_pb2, job_pb2, page_pb2, results_pb2, results_pb2_grpc
+from pagemesh.results.v1 import (
+    analysis_pb2,
+    job_pb2,
+    page_pb2,
+    results_pb2,
+    results_pb2_grpc,
+    usage_pb2,
+    usage_pb2_grpc,
+)
+from services.gateway.limits import Counting
 from services.gateway.neighbours import Neighbours
 from services.gateway.settings import GatewaySettings
 from services.gateway.wiring import Gateway
+from tests.support.counting import ENDLESS, MemoryCounters
 
 Registration = Callable[[grpc.aio.Server], list[str]]
 FOREVER = 32_000_000_000
@@ -53,6 +65,7 @@ class Auth(
         self._users: dict[str, auth_pb2.User] = {}
         self._passwords: dict[str, str] = {}
         self.max_file_size_mb = 50
+        self.rate_limits: auth_pb2.RateLimits | None = None
         self.calls: Counter[str] = Counter()
 
     def token(self, organization: str, expires_at: int = FOREVER) -> str:
@@ -64,6 +77,7 @@ class Auth(
             "org": organization,
             "role": "admin",
             "tier": "free",
+            "sid": str(uuid.uuid4()),
             "iat": 1,
             "exp": expires_at,
         }
@@ -104,6 +118,11 @@ class Auth(
     async def Refresh(self, request: auth_pb2.RefreshRequest, context: object) -> auth_pb2.RefreshResponse:
         raise Unauthenticated("The refresh token is spent.", "INVALID_REFRESH_TOKEN")
 
+    async def Logout(self, request: auth_pb2.LogoutRequest, context: object) -> auth_pb2.LogoutResponse:
+        event = IdentityEvent(kind=IDENTITY_EVENT_KIND_SESSION_ENDED, subject_id=identity.current().session_id)
+        event.expires_at.FromSeconds(FOREVER)
+        return auth_pb2.LogoutResponse(events=[event])
+
     async def IssueServiceToken(
         self, request: auth_pb2.IssueServiceTokenRequest, context: object
     ) -> auth_pb2.IssueServiceTokenResponse:
@@ -133,6 +152,8 @@ class Auth(
         organization = auth_pb2.Organization(
             id=number, name="Acme", tier=auth_pb2.TIER_FREE, settings=settings, is_active=True, member_count=1
         )
+        if self.rate_limits is not None:
+            organization.rate_limits.CopyFrom(self.rate_limits)
         organization.created_at.FromSeconds(MOMENT)
         organization.updated_at.FromSeconds(MOMENT)
         return organization
@@ -149,13 +170,20 @@ class Records:
     owners: dict[str, str] = field(default_factory=dict)
 
 
-class Results(results_pb2_grpc.JobServiceServicer, results_pb2_grpc.DocumentServiceServicer):
+class Results(
+    results_pb2_grpc.JobServiceServicer,
+    results_pb2_grpc.DocumentServiceServicer,
+    usage_pb2_grpc.UsageServiceServicer,
+):
     """Records without a pipeline: a job stays as it is until a test changes it."""
 
     def __init__(self) -> None:
         self.records = Records()
         self.calls: Counter[str] = Counter()
         self.last_list: results_pb2.ListDocumentsRequest | None = None
+        self.used = usage_pb2.GetUsageResponse()
+        self.usage_away = False
+        self.last_usage: usage_pb2.GetUsageRequest | None = None
         self.hold: asyncio.Event | None = None
         """While set, and not yet happened, `GetJob` waits for it."""
 
@@ -246,6 +274,13 @@ class Results(results_pb2_grpc.JobServiceServicer, results_pb2_grpc.DocumentServ
         for page in self.records.pages.get(self._mine(request.document_id), []):
             yield results_pb2.StreamPagesResponse(page=page)
 
+    async def GetUsage(self, request: usage_pb2.GetUsageRequest, context: object) -> usage_pb2.GetUsageResponse:
+        self.calls["GetUsage"] += 1
+        self.last_usage = request
+        if self.usage_away:
+            raise Unavailable("The database is away.")
+        return self.used
+
     async def ListAnalyses(
         self, request: results_pb2.ListAnalysesRequest, context: object
     ) -> results_pb2.ListAnalysesResponse:
@@ -313,6 +348,7 @@ class Mesh:
     ingest: Ingest
     blobs: Blobs
     servers: dict[str, MeshServer]
+    counters: MemoryCounters
     connected: bool = True
 
     def client(self, organization: str | None = None) -> httpx.AsyncClient:
@@ -328,18 +364,21 @@ class Mesh:
 
 
 @asynccontextmanager
-async def running_mesh(directory: Path, **settings: object) -> AsyncIterator[Mesh]:
+async def running_mesh(directory: Path, counting: Counting | None = None, **settings: object) -> AsyncIterator[Mesh]:
     """A mesh whose sockets and blobs are in the directory."""
-    auth, results, blobs = Auth(), Results(), Blobs(f"file://{directory}/blobs")
+    auth = Auth()  # type: ignore[abstract]  # the rest is asked of the real service, by tests/contract
+    results, blobs = Results(), Blobs(f"file://{directory}/blobs")
     ingest = Ingest(results, blobs)
     urls = {f"{name}_url": f"unix:{directory}/{name}" for name in ("auth", "ingest", "ocr", "analysis", "results")}
-    known = GatewaySettings.model_validate({**urls, "drain_seconds": 0, **settings})
+    limits = {"limits": {"free": ENDLESS}, "address_limits": ENDLESS}
+    known = GatewaySettings.model_validate({**urls, **limits, "drain_seconds": 0, **settings})
     registrations = {"auth": _auth(auth), "ingest": _ingest(ingest), "results": _results(results)}
     servers = {name: _server(name, known, auth, register) for name, register in registrations.items()}
     neighbours = Neighbours.connect(known)
+    counters = MemoryCounters()
     mesh: Mesh
-    gateway = Gateway(known, neighbours, blobs, lambda: mesh.connected)
-    mesh = Mesh(gateway, auth, results, ingest, blobs, servers)
+    gateway = Gateway(known, neighbours, blobs, lambda: mesh.connected, Revocations(), counting or counters)
+    mesh = Mesh(gateway, auth, results, ingest, blobs, servers, counters)
     for server in servers.values():
         await server.start()
     try:
@@ -384,6 +423,7 @@ def _results(results: Results) -> Registration:
     def register(server: grpc.aio.Server) -> list[str]:
         results_pb2_grpc.add_JobServiceServicer_to_server(results, server)
         results_pb2_grpc.add_DocumentServiceServicer_to_server(results, server)
+        usage_pb2_grpc.add_UsageServiceServicer_to_server(results, server)
         return []
 
     return register

@@ -17,7 +17,7 @@ import psycopg
 import pytest
 
 from cli import nats
-from cli.background import Background, background_stack
+from cli.background import NO_LIMITS, Background, background_stack
 from cli.ports import LOOPBACK, free_ports
 from cli.postgres import Postgres, database_url
 from cli.processes import ChildSpec, as_user, die_with_parent
@@ -172,7 +172,7 @@ def corpus() -> Path:
 @pytest.fixture(scope="session")
 def stack(server_directory: Path) -> Iterator[Background]:
     """A whole stack, started by `pagemesh up` and ready."""
-    with background_stack(server_directory / "stack", {"PAGEMESH_DEFAULT_TIER": "enterprise"}, quiet=True) as running:
+    with background_stack(server_directory / "stack", NO_LIMITS, quiet=True) as running:
         yield running
 
 

@@ -13,12 +13,21 @@ from services.results.store.documents import as_json
 _NAMES = tuple(field.name for field in fields(AnalysisRecord))
 
 _INSERT = text("""
-    INSERT INTO analyses (id, document_id, job_id, analysis_type, result_data, confidence, model_version,
-                          processing_time_ms, input_tokens, output_tokens, total_tokens, cost_usd, prompt_sha256,
-                          started_at)
-    VALUES (:id, :document_id, :job_id, :analysis_type, CAST(:result_data AS jsonb), :confidence, :model_version,
-            :processing_time_ms, :input_tokens, :output_tokens, :total_tokens, :cost_usd, :prompt_sha256, :started_at)
-    ON CONFLICT (job_id) DO NOTHING
+    WITH made AS (
+        INSERT INTO analyses (id, document_id, job_id, analysis_type, result_data, confidence, model_version,
+                              processing_time_ms, input_tokens, output_tokens, total_tokens, cost_usd, prompt_sha256,
+                              started_at)
+        VALUES (:id, :document_id, :job_id, :analysis_type, CAST(:result_data AS jsonb), :confidence, :model_version,
+                :processing_time_ms, :input_tokens, :output_tokens, :total_tokens, :cost_usd, :prompt_sha256,
+                :started_at)
+        ON CONFLICT (job_id) DO NOTHING
+        RETURNING document_id, total_tokens
+    ), used AS (
+        INSERT INTO usage (organization_id, tokens)
+        SELECT d.organization_id, m.total_tokens FROM made m JOIN documents d ON d.id = m.document_id
+        WHERE m.total_tokens > 0
+    )
+    SELECT count(*) FROM made
 """)
 _LIST = text(f"""
     SELECT {", ".join(_NAMES)} FROM analyses
@@ -37,7 +46,7 @@ class Analyses:
         """Records an analysis; False when its job has one already."""
         values: dict[str, Any] = {name: getattr(analysis, name) for name in _NAMES}
         values["result_data"] = as_json(analysis.result_data)
-        return bool((await self._connection.execute(_INSERT, values)).rowcount)
+        return bool((await self._connection.execute(_INSERT, values)).scalar_one())
 
     async def list(self, document_id: UUID, analysis_type: str) -> list[AnalysisRecord]:
         """The document's analyses, newest first."""

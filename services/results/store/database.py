@@ -14,6 +14,7 @@ from services.results.store.documents import Documents
 from services.results.store.jobs import Jobs
 from services.results.store.pages import Pages
 from services.results.store.tasks import Tasks
+from services.results.store.usage import Usage
 
 SCHEMA = "results"
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -28,6 +29,7 @@ class Transaction:
         self.pages = Pages(connection)
         self.analyses = Analyses(connection)
         self.tasks = Tasks(connection)
+        self.usage = Usage(connection)
 
 
 class Store:

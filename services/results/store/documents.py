@@ -18,8 +18,12 @@ _BY_ID = text(f"""
     WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NULL
 """)
 _DELETE = text("""
-    UPDATE documents SET deleted_at = now(), updated_at = now()
-    WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NULL
+    WITH deleted AS (
+        UPDATE documents SET deleted_at = now(), updated_at = now()
+        WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NULL
+        RETURNING organization_id, file_size
+    )
+    INSERT INTO usage (organization_id, storage_bytes) SELECT organization_id, -file_size FROM deleted
 """)
 _MATCH = """
     organization_id = :organization_id AND deleted_at IS NULL

@@ -38,6 +38,9 @@ _SUBMIT = text("""
                created_at, created_at
         FROM document
         ON CONFLICT (id) DO NOTHING RETURNING id
+    ), used AS (
+        INSERT INTO usage (organization_id, documents, storage_bytes)
+        SELECT :organization_id, 1, :file_size FROM document
     )
     INSERT INTO tasks (id, job_id, kind, lane, pages, payload, headers)
     SELECT :task_id, id, :kind, :lane, '{}', :payload, CAST(:headers AS jsonb) FROM job

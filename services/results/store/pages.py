@@ -31,10 +31,17 @@ _PAGE_FIELDS = tuple(field.name for field in fields(PageRecord) if field.name !=
 _BATCH = 32
 
 _SETTLE = text(f"""
-    INSERT INTO pages (document_id, {_NAMES})
-    SELECT * FROM unnest(CAST(:document_ids AS uuid[]), {_ARRAYS})
-    ON CONFLICT (document_id, number) DO NOTHING
-    RETURNING document_id, number
+    WITH settled AS (
+        INSERT INTO pages (document_id, {_NAMES})
+        SELECT * FROM unnest(CAST(:document_ids AS uuid[]), {_ARRAYS})
+        ON CONFLICT (document_id, number) DO NOTHING
+        RETURNING document_id, number, problem_code
+    ), used AS (
+        INSERT INTO usage (organization_id, pages)
+        SELECT d.organization_id, count(*) FROM settled s JOIN documents d ON d.id = s.document_id
+        WHERE s.problem_code IS NULL GROUP BY d.organization_id
+    )
+    SELECT document_id, number FROM settled
 """)
 _SETTLED = text("SELECT number FROM pages WHERE document_id = :document_id AND number = ANY(:numbers)")
 _FAILED = text("""

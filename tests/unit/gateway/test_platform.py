@@ -74,6 +74,28 @@ async def test_organization(mesh: Mesh, client: httpx.AsyncClient, organization:
     assert (organization, 50, 0) == (body["id"], body["settings"]["max_file_size_mb"], body["document_count"])
 
 
+async def test_logging_out(client: httpx.AsyncClient) -> None:
+    """The token that logged out is refused by the very next request, the polls that memory answers included."""
+    uploaded = (await client.post("/api/v1/documents/upload", files={"file": b"%PDF-"})).json()
+    job = f"/api/v1/jobs/{uploaded['job_id']}"
+    assert [200, 200] == [(await client.get(job)).status_code for _ in range(2)]
+    answer = await client.post("/api/v1/auth/logout")
+    assert (204, b"") == (answer.status_code, answer.content)
+    after = [await client.get(path) for path in (job, "/api/v1/documents")]
+    after.append(await client.post("/api/v1/auth/logout"))
+    assert [(401, "unauthenticated")] * 3 == [(each.status_code, each.json()["error"]) for each in after]
+
+
+async def test_no_credential_is_taken_before_it_is_known_which_were_revoked(
+    mesh: Mesh, client: httpx.AsyncClient
+) -> None:
+    """A gateway that starts, and has not heard yet what is dead, answers 503; what needs no credential it serves."""
+    mesh.gateway.revocations.complete = False
+    answer = await client.get("/api/v1/documents")
+    assert (503, "unavailable") == (answer.status_code, answer.json()["error"])
+    assert 200 == (await client.get("/")).status_code
+
+
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer x.y.z", "Basic YTpi", "Bearer é"])
 async def test_no_credential(mesh: Mesh, header: str) -> None:
     """Without a good credential every private path is 401 with a challenge, before anything else is looked at."""

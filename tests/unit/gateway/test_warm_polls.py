@@ -23,8 +23,11 @@ def _later(job: job_pb2.Job, state: "job_pb2.JobState.ValueType", progress: int)
     return later
 
 
+_OF_THE_MOMENT = ("x-request-id", "x-ratelimit-remaining", "x-ratelimit-reset", "ratelimit")
+
+
 def _comparable(answer: httpx.Response) -> tuple[int, bytes, dict[str, str]]:
-    headers = {name: value for name, value in answer.headers.items() if name != "x-request-id"}
+    headers = {name: value if name not in _OF_THE_MOMENT else "" for name, value in answer.headers.items()}
     return answer.status_code, answer.content, headers
 
 

@@ -23,17 +23,31 @@ def test_every_lane_is_served_in_order() -> None:
 def test_work_and_facts_survive_and_are_kept_until_done() -> None:
     """On disk, with as many copies as asked, and deleted only by an acknowledgement."""
     declared = {config.name: config for config in streams.declared(3)}
-    assert {"WORK", "FACTS", "EVENTS", "DEAD"} == set(declared)
+    assert {"WORK", "FACTS", "EVENTS", "DEAD", "QUOTA"} == set(declared)
+    declared.pop("QUOTA")
     assert {(StorageType.FILE, 3)} == {(config.storage, config.num_replicas) for config in declared.values()}
     assert {RetentionPolicy.WORK_QUEUE} == {declared[name].retention for name in ("WORK", "FACTS")}
     assert [None, None] == [declared[name].max_age for name in ("WORK", "FACTS")]
 
 
+def test_counts_are_kept_in_memory_past_the_longest_window() -> None:
+    """Counting costs no write to a disk, and no count is forgotten before its hour has ended."""
+    quota = next(config for config in streams.declared(3) if config.name == "QUOTA")
+    assert (StorageType.MEMORY, True, 1, 3) == (
+        *(quota.storage, quota.allow_msg_counter, quota.max_msgs_per_subject),
+        quota.num_replicas,
+    )
+    assert quota.max_age is not None
+    assert quota.max_age >= 3600
+    assert "quota.o.minute.60" == streams.quota_subject("o", "minute", 60)
+
+
 def test_subjects_belong_to_their_streams() -> None:
     """What is published is stored by the stream that is read."""
     subjects = {config.name: config.subjects for config in streams.declared(1)}
-    assert (["work.>"], ["facts.>"]) == (subjects["WORK"], subjects["FACTS"])
-    assert ("work.ocr.high", "facts.ocr", "status.o.j") == (
+    assert (["work.>"], ["facts.>"], ["events.>"]) == (subjects["WORK"], subjects["FACTS"], subjects["EVENTS"])
+    assert ("events.identity.key_revoked", "work.ocr.high", "facts.ocr", "status.o.j") == (
+        streams.identity_subject("key_revoked"),
         streams.work_subject("ocr", "high"),
         streams.fact_subject("ocr"),
         streams.status_subject("o", "j"),

@@ -55,6 +55,26 @@ class AccountServiceStub:
                 request_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.GetMeRequest.SerializeToString,
                 response_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.GetMeResponse.FromString,
                 _registered_method=True)
+        self.Logout = channel.unary_unary(
+                '/pagemesh.auth.v1.AccountService/Logout',
+                request_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.LogoutRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.LogoutResponse.FromString,
+                _registered_method=True)
+        self.UpdateMe = channel.unary_unary(
+                '/pagemesh.auth.v1.AccountService/UpdateMe',
+                request_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateMeRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateMeResponse.FromString,
+                _registered_method=True)
+        self.DeleteMe = channel.unary_unary(
+                '/pagemesh.auth.v1.AccountService/DeleteMe',
+                request_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.DeleteMeRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.DeleteMeResponse.FromString,
+                _registered_method=True)
+        self.AcceptInvitation = channel.unary_unary(
+                '/pagemesh.auth.v1.AccountService/AcceptInvitation',
+                request_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.AcceptInvitationRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.AcceptInvitationResponse.FromString,
+                _registered_method=True)
 
 
 class AccountServiceServicer:
@@ -69,7 +89,8 @@ class AccountServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Login(self, request, context):
-        """Opens a session. INVALID_CREDENTIALS whichever of the two is wrong; ACCOUNT_DISABLED.
+        """Opens a session. INVALID_CREDENTIALS whichever of the two is wrong; ACCOUNT_DISABLED,
+        TOO_MANY_ATTEMPTS.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -84,6 +105,34 @@ class AccountServiceServicer:
 
     def GetMe(self, request, context):
         """The caller's own account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Logout(self, request, context):
+        """Ends the caller's session: its access and refresh tokens are dead. FORBIDDEN for callers without a session.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateMe(self, request, context):
+        """Changes what is given of the caller's own account.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteMe(self, request, context):
+        """Deletes the caller's own account, softly; its tokens and keys are dead. LAST_ADMIN while others need this one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def AcceptInvitation(self, request, context):
+        """Makes the account that an invitation is for. Takes no credential. INVALID_INVITATION, EMAIL_TAKEN, WEAK_PASSWORD.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -111,6 +160,26 @@ def add_AccountServiceServicer_to_server(servicer, server):
                     servicer.GetMe,
                     request_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.GetMeRequest.FromString,
                     response_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.GetMeResponse.SerializeToString,
+            ),
+            'Logout': grpc.unary_unary_rpc_method_handler(
+                    servicer.Logout,
+                    request_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.LogoutRequest.FromString,
+                    response_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.LogoutResponse.SerializeToString,
+            ),
+            'UpdateMe': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMe,
+                    request_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateMeRequest.FromString,
+                    response_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateMeResponse.SerializeToString,
+            ),
+            'DeleteMe': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteMe,
+                    request_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.DeleteMeRequest.FromString,
+                    response_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.DeleteMeResponse.SerializeToString,
+            ),
+            'AcceptInvitation': grpc.unary_unary_rpc_method_handler(
+                    servicer.AcceptInvitation,
+                    request_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.AcceptInvitationRequest.FromString,
+                    response_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.AcceptInvitationResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -232,6 +301,114 @@ class AccountService:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def Logout(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.auth.v1.AccountService/Logout',
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.LogoutRequest.SerializeToString,
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.LogoutResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateMe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.auth.v1.AccountService/UpdateMe',
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateMeRequest.SerializeToString,
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateMeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteMe(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.auth.v1.AccountService/DeleteMe',
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.DeleteMeRequest.SerializeToString,
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.DeleteMeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def AcceptInvitation(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.auth.v1.AccountService/AcceptInvitation',
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.AcceptInvitationRequest.SerializeToString,
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.AcceptInvitationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class OrganizationServiceStub:
     """Organizations: the tenants.
@@ -248,6 +425,31 @@ class OrganizationServiceStub:
                 request_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.GetOrganizationRequest.SerializeToString,
                 response_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.GetOrganizationResponse.FromString,
                 _registered_method=True)
+        self.UpdateOrganization = channel.unary_unary(
+                '/pagemesh.auth.v1.OrganizationService/UpdateOrganization',
+                request_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateOrganizationRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateOrganizationResponse.FromString,
+                _registered_method=True)
+        self.ListMembers = channel.unary_unary(
+                '/pagemesh.auth.v1.OrganizationService/ListMembers',
+                request_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.ListMembersRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.ListMembersResponse.FromString,
+                _registered_method=True)
+        self.InviteMember = channel.unary_unary(
+                '/pagemesh.auth.v1.OrganizationService/InviteMember',
+                request_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.InviteMemberRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.InviteMemberResponse.FromString,
+                _registered_method=True)
+        self.UpdateMember = channel.unary_unary(
+                '/pagemesh.auth.v1.OrganizationService/UpdateMember',
+                request_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateMemberRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateMemberResponse.FromString,
+                _registered_method=True)
+        self.RemoveMember = channel.unary_unary(
+                '/pagemesh.auth.v1.OrganizationService/RemoveMember',
+                request_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.RemoveMemberRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.RemoveMemberResponse.FromString,
+                _registered_method=True)
 
 
 class OrganizationServiceServicer:
@@ -261,6 +463,41 @@ class OrganizationServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def UpdateOrganization(self, request, context):
+        """Changes what is given of the caller's organization. For its admins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMembers(self, request, context):
+        """Accounts of the caller's organization, oldest first. For its admins.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def InviteMember(self, request, context):
+        """Invites somebody into the caller's organization. For its admins. EMAIL_TAKEN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateMember(self, request, context):
+        """Changes what is given of a member; what it takes away, tokens lose at once. For admins. LAST_ADMIN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RemoveMember(self, request, context):
+        """Deletes a member's account, softly; its tokens and keys are dead. For admins. LAST_ADMIN.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_OrganizationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -268,6 +505,31 @@ def add_OrganizationServiceServicer_to_server(servicer, server):
                     servicer.GetOrganization,
                     request_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.GetOrganizationRequest.FromString,
                     response_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.GetOrganizationResponse.SerializeToString,
+            ),
+            'UpdateOrganization': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateOrganization,
+                    request_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateOrganizationRequest.FromString,
+                    response_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateOrganizationResponse.SerializeToString,
+            ),
+            'ListMembers': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMembers,
+                    request_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.ListMembersRequest.FromString,
+                    response_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.ListMembersResponse.SerializeToString,
+            ),
+            'InviteMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.InviteMember,
+                    request_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.InviteMemberRequest.FromString,
+                    response_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.InviteMemberResponse.SerializeToString,
+            ),
+            'UpdateMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateMember,
+                    request_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateMemberRequest.FromString,
+                    response_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateMemberResponse.SerializeToString,
+            ),
+            'RemoveMember': grpc.unary_unary_rpc_method_handler(
+                    servicer.RemoveMember,
+                    request_deserializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.RemoveMemberRequest.FromString,
+                    response_serializer=pagemesh_dot_auth_dot_v1_dot_auth__pb2.RemoveMemberResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -298,6 +560,141 @@ class OrganizationService:
             '/pagemesh.auth.v1.OrganizationService/GetOrganization',
             pagemesh_dot_auth_dot_v1_dot_auth__pb2.GetOrganizationRequest.SerializeToString,
             pagemesh_dot_auth_dot_v1_dot_auth__pb2.GetOrganizationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateOrganization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.auth.v1.OrganizationService/UpdateOrganization',
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateOrganizationRequest.SerializeToString,
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateOrganizationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMembers(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.auth.v1.OrganizationService/ListMembers',
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.ListMembersRequest.SerializeToString,
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.ListMembersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def InviteMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.auth.v1.OrganizationService/InviteMember',
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.InviteMemberRequest.SerializeToString,
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.InviteMemberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.auth.v1.OrganizationService/UpdateMember',
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateMemberRequest.SerializeToString,
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.UpdateMemberResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RemoveMember(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.auth.v1.OrganizationService/RemoveMember',
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.RemoveMemberRequest.SerializeToString,
+            pagemesh_dot_auth_dot_v1_dot_auth__pb2.RemoveMemberResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -36,11 +36,21 @@ class AccountServiceStub:
     Register: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]
     """Makes an account, and an organization of which it is the admin. EMAIL_TAKEN, WEAK_PASSWORD."""
     Login: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]
-    """Opens a session. INVALID_CREDENTIALS whichever of the two is wrong; ACCOUNT_DISABLED."""
+    """Opens a session. INVALID_CREDENTIALS whichever of the two is wrong; ACCOUNT_DISABLED,
+    TOO_MANY_ATTEMPTS.
+    """
     Refresh: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]
     """Spends a refresh token for a new pair. INVALID_REFRESH_TOKEN; a spent one ends its whole session."""
     GetMe: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetMeRequest, _auth_pb2.GetMeResponse]
     """The caller's own account."""
+    Logout: _grpc.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]
+    """Ends the caller's session: its access and refresh tokens are dead. FORBIDDEN for callers without a session."""
+    UpdateMe: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateMeRequest, _auth_pb2.UpdateMeResponse]
+    """Changes what is given of the caller's own account."""
+    DeleteMe: _grpc.UnaryUnaryMultiCallable[_auth_pb2.DeleteMeRequest, _auth_pb2.DeleteMeResponse]
+    """Deletes the caller's own account, softly; its tokens and keys are dead. LAST_ADMIN while others need this one."""
+    AcceptInvitation: _grpc.UnaryUnaryMultiCallable[_auth_pb2.AcceptInvitationRequest, _auth_pb2.AcceptInvitationResponse]
+    """Makes the account that an invitation is for. Takes no credential. INVALID_INVITATION, EMAIL_TAKEN, WEAK_PASSWORD."""
 
 @_typing.type_check_only
 class AccountServiceAsyncStub(AccountServiceStub):
@@ -50,11 +60,21 @@ class AccountServiceAsyncStub(AccountServiceStub):
     Register: _aio.UnaryUnaryMultiCallable[_auth_pb2.RegisterRequest, _auth_pb2.RegisterResponse]  # type: ignore[assignment]
     """Makes an account, and an organization of which it is the admin. EMAIL_TAKEN, WEAK_PASSWORD."""
     Login: _aio.UnaryUnaryMultiCallable[_auth_pb2.LoginRequest, _auth_pb2.LoginResponse]  # type: ignore[assignment]
-    """Opens a session. INVALID_CREDENTIALS whichever of the two is wrong; ACCOUNT_DISABLED."""
+    """Opens a session. INVALID_CREDENTIALS whichever of the two is wrong; ACCOUNT_DISABLED,
+    TOO_MANY_ATTEMPTS.
+    """
     Refresh: _aio.UnaryUnaryMultiCallable[_auth_pb2.RefreshRequest, _auth_pb2.RefreshResponse]  # type: ignore[assignment]
     """Spends a refresh token for a new pair. INVALID_REFRESH_TOKEN; a spent one ends its whole session."""
     GetMe: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetMeRequest, _auth_pb2.GetMeResponse]  # type: ignore[assignment]
     """The caller's own account."""
+    Logout: _aio.UnaryUnaryMultiCallable[_auth_pb2.LogoutRequest, _auth_pb2.LogoutResponse]  # type: ignore[assignment]
+    """Ends the caller's session: its access and refresh tokens are dead. FORBIDDEN for callers without a session."""
+    UpdateMe: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateMeRequest, _auth_pb2.UpdateMeResponse]  # type: ignore[assignment]
+    """Changes what is given of the caller's own account."""
+    DeleteMe: _aio.UnaryUnaryMultiCallable[_auth_pb2.DeleteMeRequest, _auth_pb2.DeleteMeResponse]  # type: ignore[assignment]
+    """Deletes the caller's own account, softly; its tokens and keys are dead. LAST_ADMIN while others need this one."""
+    AcceptInvitation: _aio.UnaryUnaryMultiCallable[_auth_pb2.AcceptInvitationRequest, _auth_pb2.AcceptInvitationResponse]  # type: ignore[assignment]
+    """Makes the account that an invitation is for. Takes no credential. INVALID_INVITATION, EMAIL_TAKEN, WEAK_PASSWORD."""
 
 class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     """Registering, logging in and what a session needs. `Register`, `Login` and `Refresh` take no credential."""
@@ -73,7 +93,9 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _auth_pb2.LoginRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.LoginResponse, _abc.Awaitable[_auth_pb2.LoginResponse]]:
-        """Opens a session. INVALID_CREDENTIALS whichever of the two is wrong; ACCOUNT_DISABLED."""
+        """Opens a session. INVALID_CREDENTIALS whichever of the two is wrong; ACCOUNT_DISABLED,
+        TOO_MANY_ATTEMPTS.
+        """
 
     @_abc_1.abstractmethod
     def Refresh(
@@ -91,6 +113,38 @@ class AccountServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_auth_pb2.GetMeResponse, _abc.Awaitable[_auth_pb2.GetMeResponse]]:
         """The caller's own account."""
 
+    @_abc_1.abstractmethod
+    def Logout(
+        self,
+        request: _auth_pb2.LogoutRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.LogoutResponse, _abc.Awaitable[_auth_pb2.LogoutResponse]]:
+        """Ends the caller's session: its access and refresh tokens are dead. FORBIDDEN for callers without a session."""
+
+    @_abc_1.abstractmethod
+    def UpdateMe(
+        self,
+        request: _auth_pb2.UpdateMeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.UpdateMeResponse, _abc.Awaitable[_auth_pb2.UpdateMeResponse]]:
+        """Changes what is given of the caller's own account."""
+
+    @_abc_1.abstractmethod
+    def DeleteMe(
+        self,
+        request: _auth_pb2.DeleteMeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.DeleteMeResponse, _abc.Awaitable[_auth_pb2.DeleteMeResponse]]:
+        """Deletes the caller's own account, softly; its tokens and keys are dead. LAST_ADMIN while others need this one."""
+
+    @_abc_1.abstractmethod
+    def AcceptInvitation(
+        self,
+        request: _auth_pb2.AcceptInvitationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.AcceptInvitationResponse, _abc.Awaitable[_auth_pb2.AcceptInvitationResponse]]:
+        """Makes the account that an invitation is for. Takes no credential. INVALID_INVITATION, EMAIL_TAKEN, WEAK_PASSWORD."""
+
 def add_AccountServiceServicer_to_server(servicer: AccountServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class OrganizationServiceStub:
@@ -102,6 +156,16 @@ class OrganizationServiceStub:
     def __new__(cls, channel: _aio.Channel) -> OrganizationServiceAsyncStub: ...
     GetOrganization: _grpc.UnaryUnaryMultiCallable[_auth_pb2.GetOrganizationRequest, _auth_pb2.GetOrganizationResponse]
     """The caller's organization."""
+    UpdateOrganization: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateOrganizationRequest, _auth_pb2.UpdateOrganizationResponse]
+    """Changes what is given of the caller's organization. For its admins."""
+    ListMembers: _grpc.UnaryUnaryMultiCallable[_auth_pb2.ListMembersRequest, _auth_pb2.ListMembersResponse]
+    """Accounts of the caller's organization, oldest first. For its admins."""
+    InviteMember: _grpc.UnaryUnaryMultiCallable[_auth_pb2.InviteMemberRequest, _auth_pb2.InviteMemberResponse]
+    """Invites somebody into the caller's organization. For its admins. EMAIL_TAKEN."""
+    UpdateMember: _grpc.UnaryUnaryMultiCallable[_auth_pb2.UpdateMemberRequest, _auth_pb2.UpdateMemberResponse]
+    """Changes what is given of a member; what it takes away, tokens lose at once. For admins. LAST_ADMIN."""
+    RemoveMember: _grpc.UnaryUnaryMultiCallable[_auth_pb2.RemoveMemberRequest, _auth_pb2.RemoveMemberResponse]
+    """Deletes a member's account, softly; its tokens and keys are dead. For admins. LAST_ADMIN."""
 
 @_typing.type_check_only
 class OrganizationServiceAsyncStub(OrganizationServiceStub):
@@ -110,6 +174,16 @@ class OrganizationServiceAsyncStub(OrganizationServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetOrganization: _aio.UnaryUnaryMultiCallable[_auth_pb2.GetOrganizationRequest, _auth_pb2.GetOrganizationResponse]  # type: ignore[assignment]
     """The caller's organization."""
+    UpdateOrganization: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateOrganizationRequest, _auth_pb2.UpdateOrganizationResponse]  # type: ignore[assignment]
+    """Changes what is given of the caller's organization. For its admins."""
+    ListMembers: _aio.UnaryUnaryMultiCallable[_auth_pb2.ListMembersRequest, _auth_pb2.ListMembersResponse]  # type: ignore[assignment]
+    """Accounts of the caller's organization, oldest first. For its admins."""
+    InviteMember: _aio.UnaryUnaryMultiCallable[_auth_pb2.InviteMemberRequest, _auth_pb2.InviteMemberResponse]  # type: ignore[assignment]
+    """Invites somebody into the caller's organization. For its admins. EMAIL_TAKEN."""
+    UpdateMember: _aio.UnaryUnaryMultiCallable[_auth_pb2.UpdateMemberRequest, _auth_pb2.UpdateMemberResponse]  # type: ignore[assignment]
+    """Changes what is given of a member; what it takes away, tokens lose at once. For admins. LAST_ADMIN."""
+    RemoveMember: _aio.UnaryUnaryMultiCallable[_auth_pb2.RemoveMemberRequest, _auth_pb2.RemoveMemberResponse]  # type: ignore[assignment]
+    """Deletes a member's account, softly; its tokens and keys are dead. For admins. LAST_ADMIN."""
 
 class OrganizationServiceServicer(metaclass=_abc_1.ABCMeta):
     """Organizations: the tenants."""
@@ -121,6 +195,46 @@ class OrganizationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_auth_pb2.GetOrganizationResponse, _abc.Awaitable[_auth_pb2.GetOrganizationResponse]]:
         """The caller's organization."""
+
+    @_abc_1.abstractmethod
+    def UpdateOrganization(
+        self,
+        request: _auth_pb2.UpdateOrganizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.UpdateOrganizationResponse, _abc.Awaitable[_auth_pb2.UpdateOrganizationResponse]]:
+        """Changes what is given of the caller's organization. For its admins."""
+
+    @_abc_1.abstractmethod
+    def ListMembers(
+        self,
+        request: _auth_pb2.ListMembersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.ListMembersResponse, _abc.Awaitable[_auth_pb2.ListMembersResponse]]:
+        """Accounts of the caller's organization, oldest first. For its admins."""
+
+    @_abc_1.abstractmethod
+    def InviteMember(
+        self,
+        request: _auth_pb2.InviteMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.InviteMemberResponse, _abc.Awaitable[_auth_pb2.InviteMemberResponse]]:
+        """Invites somebody into the caller's organization. For its admins. EMAIL_TAKEN."""
+
+    @_abc_1.abstractmethod
+    def UpdateMember(
+        self,
+        request: _auth_pb2.UpdateMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.UpdateMemberResponse, _abc.Awaitable[_auth_pb2.UpdateMemberResponse]]:
+        """Changes what is given of a member; what it takes away, tokens lose at once. For admins. LAST_ADMIN."""
+
+    @_abc_1.abstractmethod
+    def RemoveMember(
+        self,
+        request: _auth_pb2.RemoveMemberRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_auth_pb2.RemoveMemberResponse, _abc.Awaitable[_auth_pb2.RemoveMemberResponse]]:
+        """Deletes a member's account, softly; its tokens and keys are dead. For admins. LAST_ADMIN."""
 
 def add_OrganizationServiceServicer_to_server(servicer: OrganizationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

@@ -50,6 +50,20 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The password is too short or too common."""
     ERROR_REASON_INVALID_REFRESH_TOKEN: _ErrorReason.ValueType  # 26
     """The refresh token is unknown, spent or expired."""
+    ERROR_REASON_INVALID_INVITATION: _ErrorReason.ValueType  # 27
+    """The invitation is unknown, used or expired."""
+    ERROR_REASON_LAST_ADMIN: _ErrorReason.ValueType  # 28
+    """An organization needs an admin, and this is its last."""
+    ERROR_REASON_INSUFFICIENT_SCOPE: _ErrorReason.ValueType  # 29
+    """The token's scopes do not cover this: `{"scope": "documents.read"}`."""
+    ERROR_REASON_TOO_MANY_ATTEMPTS: _ErrorReason.ValueType  # 30
+    """Too many wrong passwords, for this account or from this address: `{"retry_after": "42"}`."""
+    ERROR_REASON_INVALID_CLIENT: _ErrorReason.ValueType  # 31
+    """Unknown OAuth client, or wrong secret."""
+    ERROR_REASON_INVALID_SCOPE: _ErrorReason.ValueType  # 32
+    """A scope that there is not, or that the OAuth client may not have."""
+    ERROR_REASON_UNAUTHORIZED_CLIENT: _ErrorReason.ValueType  # 33
+    """The token belongs to another OAuth client."""
     ERROR_REASON_INVALID_FILE_TYPE: _ErrorReason.ValueType  # 40
     """The content is no PDF, PNG, JPEG or TIFF."""
     ERROR_REASON_EMPTY_FILE: _ErrorReason.ValueType  # 41
@@ -102,6 +116,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The built-in analyzer cannot fill what the schema requires."""
     ERROR_REASON_WORKER_LOST: _ErrorReason.ValueType  # 90
     """A worker took the task repeatedly and never reported: `{"deliveries": "5"}`."""
+    ERROR_REASON_RATE_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 110
+    """Too many requests in a window: `{"retry_after": "42"}`."""
+    ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 111
+    """More than the plan allows in a month: `{"quota": "documents", "limit": "100"}`."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason that any service gives, with the metadata keys that come along in `ErrorInfo.metadata`."""
@@ -134,6 +152,20 @@ ERROR_REASON_WEAK_PASSWORD: ErrorReason.ValueType  # 25
 """The password is too short or too common."""
 ERROR_REASON_INVALID_REFRESH_TOKEN: ErrorReason.ValueType  # 26
 """The refresh token is unknown, spent or expired."""
+ERROR_REASON_INVALID_INVITATION: ErrorReason.ValueType  # 27
+"""The invitation is unknown, used or expired."""
+ERROR_REASON_LAST_ADMIN: ErrorReason.ValueType  # 28
+"""An organization needs an admin, and this is its last."""
+ERROR_REASON_INSUFFICIENT_SCOPE: ErrorReason.ValueType  # 29
+"""The token's scopes do not cover this: `{"scope": "documents.read"}`."""
+ERROR_REASON_TOO_MANY_ATTEMPTS: ErrorReason.ValueType  # 30
+"""Too many wrong passwords, for this account or from this address: `{"retry_after": "42"}`."""
+ERROR_REASON_INVALID_CLIENT: ErrorReason.ValueType  # 31
+"""Unknown OAuth client, or wrong secret."""
+ERROR_REASON_INVALID_SCOPE: ErrorReason.ValueType  # 32
+"""A scope that there is not, or that the OAuth client may not have."""
+ERROR_REASON_UNAUTHORIZED_CLIENT: ErrorReason.ValueType  # 33
+"""The token belongs to another OAuth client."""
 ERROR_REASON_INVALID_FILE_TYPE: ErrorReason.ValueType  # 40
 """The content is no PDF, PNG, JPEG or TIFF."""
 ERROR_REASON_EMPTY_FILE: ErrorReason.ValueType  # 41
@@ -186,4 +218,8 @@ ERROR_REASON_OUTPUT_SCHEMA_UNSUPPORTED: ErrorReason.ValueType  # 78
 """The built-in analyzer cannot fill what the schema requires."""
 ERROR_REASON_WORKER_LOST: ErrorReason.ValueType  # 90
 """A worker took the task repeatedly and never reported: `{"deliveries": "5"}`."""
+ERROR_REASON_RATE_LIMIT_EXCEEDED: ErrorReason.ValueType  # 110
+"""Too many requests in a window: `{"retry_after": "42"}`."""
+ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 111
+"""More than the plan allows in a month: `{"quota": "documents", "limit": "100"}`."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -22,26 +22,31 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from pagemesh.options.v1 import scopes_pb2 as pagemesh_dot_options_dot_v1_dot_scopes__pb2
 from pagemesh.results.v1 import page_pb2 as pagemesh_dot_results_dot_v1_dot_page__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19pagemesh/ocr/v1/ocr.proto\x12\x0fpagemesh.ocr.v1\x1a\x1epagemesh/results/v1/page.proto\"D\n\x10RecognizeRequest\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tlanguages\x18\x03 \x01(\t\"X\n\x11RecognizeResponse\x12\'\n\x04page\x18\x01 \x01(\x0b\x32\x19.pagemesh.results.v1.Page\x12\x1a\n\x12processing_time_ms\x18\x02 \x01(\x03\"\x14\n\x12ListEnginesRequest\"?\n\x13ListEnginesResponse\x12(\n\x07\x65ngines\x18\x01 \x03(\x0b\x32\x17.pagemesh.ocr.v1.Engine\"U\n\x06\x45ngine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tlanguages\x18\x03 \x03(\t\x12\x19\n\x11missing_languages\x18\x04 \x03(\t2\xba\x01\n\nOcrService\x12R\n\tRecognize\x12!.pagemesh.ocr.v1.RecognizeRequest\x1a\".pagemesh.ocr.v1.RecognizeResponse\x12X\n\x0bListEngines\x12#.pagemesh.ocr.v1.ListEnginesRequest\x1a$.pagemesh.ocr.v1.ListEnginesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19pagemesh/ocr/v1/ocr.proto\x12\x0fpagemesh.ocr.v1\x1a pagemesh/options/v1/scopes.proto\x1a\x1epagemesh/results/v1/page.proto\"D\n\x10RecognizeRequest\x12\x0f\n\x07\x63ontent\x18\x01 \x01(\x0c\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tlanguages\x18\x03 \x01(\t\"X\n\x11RecognizeResponse\x12\'\n\x04page\x18\x01 \x01(\x0b\x32\x19.pagemesh.results.v1.Page\x12\x1a\n\x12processing_time_ms\x18\x02 \x01(\x03\"\x14\n\x12ListEnginesRequest\"?\n\x13ListEnginesResponse\x12(\n\x07\x65ngines\x18\x01 \x03(\x0b\x32\x17.pagemesh.ocr.v1.Engine\"U\n\x06\x45ngine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x11\n\tlanguages\x18\x03 \x03(\t\x12\x19\n\x11missing_languages\x18\x04 \x03(\t2\xd8\x01\n\nOcrService\x12g\n\tRecognize\x12!.pagemesh.ocr.v1.RecognizeRequest\x1a\".pagemesh.ocr.v1.RecognizeResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12\x61\n\x0bListEngines\x12#.pagemesh.ocr.v1.ListEnginesRequest\x1a$.pagemesh.ocr.v1.ListEnginesResponse\"\x07\xe2\xe0\x18\x03\x61nyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pagemesh.ocr.v1.ocr_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_RECOGNIZEREQUEST']._serialized_start=78
-  _globals['_RECOGNIZEREQUEST']._serialized_end=146
-  _globals['_RECOGNIZERESPONSE']._serialized_start=148
-  _globals['_RECOGNIZERESPONSE']._serialized_end=236
-  _globals['_LISTENGINESREQUEST']._serialized_start=238
-  _globals['_LISTENGINESREQUEST']._serialized_end=258
-  _globals['_LISTENGINESRESPONSE']._serialized_start=260
-  _globals['_LISTENGINESRESPONSE']._serialized_end=323
-  _globals['_ENGINE']._serialized_start=325
-  _globals['_ENGINE']._serialized_end=410
-  _globals['_OCRSERVICE']._serialized_start=413
-  _globals['_OCRSERVICE']._serialized_end=599
+  _globals['_OCRSERVICE'].methods_by_name['Recognize']._loaded_options = None
+  _globals['_OCRSERVICE'].methods_by_name['Recognize']._serialized_options = b'\342\340\030\017documents.write'
+  _globals['_OCRSERVICE'].methods_by_name['ListEngines']._loaded_options = None
+  _globals['_OCRSERVICE'].methods_by_name['ListEngines']._serialized_options = b'\342\340\030\003any'
+  _globals['_RECOGNIZEREQUEST']._serialized_start=112
+  _globals['_RECOGNIZEREQUEST']._serialized_end=180
+  _globals['_RECOGNIZERESPONSE']._serialized_start=182
+  _globals['_RECOGNIZERESPONSE']._serialized_end=270
+  _globals['_LISTENGINESREQUEST']._serialized_start=272
+  _globals['_LISTENGINESREQUEST']._serialized_end=292
+  _globals['_LISTENGINESRESPONSE']._serialized_start=294
+  _globals['_LISTENGINESRESPONSE']._serialized_end=357
+  _globals['_ENGINE']._serialized_start=359
+  _globals['_ENGINE']._serialized_end=444
+  _globals['_OCRSERVICE']._serialized_start=447
+  _globals['_OCRSERVICE']._serialized_end=663
 # @@protoc_insertion_point(module_scope)

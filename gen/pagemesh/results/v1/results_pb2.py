@@ -22,66 +22,89 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from pagemesh.options.v1 import scopes_pb2 as pagemesh_dot_options_dot_v1_dot_scopes__pb2
 from pagemesh.results.v1 import analysis_pb2 as pagemesh_dot_results_dot_v1_dot_analysis__pb2
 from pagemesh.results.v1 import job_pb2 as pagemesh_dot_results_dot_v1_dot_job__pb2
 from pagemesh.results.v1 import page_pb2 as pagemesh_dot_results_dot_v1_dot_page__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!pagemesh/results/v1/results.proto\x12\x13pagemesh.results.v1\x1a\"pagemesh/results/v1/analysis.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a\x1epagemesh/results/v1/page.proto\"\x95\x01\n\x10SubmitJobRequest\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12.\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x10\n\x08priority\x18\x04 \x01(\x05\"k\n\x11SubmitJobResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12%\n\x03job\x18\x02 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\x83\x01\n\x15SubmitAnalysisRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x33\n\x06\x63onfig\x18\x03 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x10\n\x08priority\x18\x04 \x01(\x05\"?\n\x16SubmitAnalysisResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"7\n\x0eGetJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"!\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10WatchJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\xa0\x01\n\x0fListJobsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x1d.pagemesh.results.v1.JobState\x12*\n\x04type\x18\x04 \x01(\x0e\x32\x1c.pagemesh.results.v1.JobType\x12\x13\n\x0b\x64ocument_id\x18\x05 \x01(\t\"I\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.pagemesh.results.v1.Job\x12\r\n\x05total\x18\x02 \x01(\x03\")\n\x12GetDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"n\n\x13GetDocumentResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12&\n\x04jobs\x18\x02 \x03(\x0b\x32\x18.pagemesh.results.v1.Job\"\xbd\x01\n\x14ListDocumentsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\".pagemesh.results.v1.DocumentState\x12\x0e\n\x06search\x18\x04 \x01(\t\x12/\n\x04sort\x18\x05 \x01(\x0e\x32!.pagemesh.results.v1.DocumentSort\x12\x11\n\tascending\x18\x06 \x01(\x08\"X\n\x15ListDocumentsResponse\x12\x30\n\tdocuments\x18\x01 \x03(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\r\n\x05total\x18\x02 \x01(\x03\",\n\x15\x44\x65leteDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"\x18\n\x16\x44\x65leteDocumentResponse\"^\n\x10ListPagesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x10\n\x08per_page\x18\x03 \x01(\x05\x12\x15\n\rinclude_lines\x18\x04 \x01(\x08\"L\n\x11ListPagesResponse\x12(\n\x05pages\x18\x01 \x03(\x0b\x32\x19.pagemesh.results.v1.Page\x12\r\n\x05total\x18\x02 \x01(\x03\"@\n\x12StreamPagesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\rinclude_lines\x18\x02 \x01(\x08\">\n\x13StreamPagesResponse\x12\'\n\x04page\x18\x01 \x01(\x0b\x32\x19.pagemesh.results.v1.Page\"A\n\x13ListAnalysesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\ranalysis_type\x18\x02 \x01(\t\"G\n\x14ListAnalysesResponse\x12/\n\x08\x61nalyses\x18\x01 \x03(\x0b\x32\x1d.pagemesh.results.v1.Analysis*\x84\x01\n\x0c\x44ocumentSort\x12\x1d\n\x19\x44OCUMENT_SORT_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44OCUMENT_SORT_CREATED_AT\x10\x01\x12\x1a\n\x16\x44OCUMENT_SORT_FILENAME\x10\x02\x12\x1b\n\x17\x44OCUMENT_SORT_FILE_SIZE\x10\x03\x32\xda\x03\n\nJobService\x12Z\n\tSubmitJob\x12%.pagemesh.results.v1.SubmitJobRequest\x1a&.pagemesh.results.v1.SubmitJobResponse\x12i\n\x0eSubmitAnalysis\x12*.pagemesh.results.v1.SubmitAnalysisRequest\x1a+.pagemesh.results.v1.SubmitAnalysisResponse\x12Q\n\x06GetJob\x12\".pagemesh.results.v1.GetJobRequest\x1a#.pagemesh.results.v1.GetJobResponse\x12Y\n\x08WatchJob\x12$.pagemesh.results.v1.WatchJobRequest\x1a%.pagemesh.results.v1.WatchJobResponse0\x01\x12W\n\x08ListJobs\x12$.pagemesh.results.v1.ListJobsRequest\x1a%.pagemesh.results.v1.ListJobsResponse2\xeb\x04\n\x0f\x44ocumentService\x12`\n\x0bGetDocument\x12\'.pagemesh.results.v1.GetDocumentRequest\x1a(.pagemesh.results.v1.GetDocumentResponse\x12\x66\n\rListDocuments\x12).pagemesh.results.v1.ListDocumentsRequest\x1a*.pagemesh.results.v1.ListDocumentsResponse\x12i\n\x0e\x44\x65leteDocument\x12*.pagemesh.results.v1.DeleteDocumentRequest\x1a+.pagemesh.results.v1.DeleteDocumentResponse\x12Z\n\tListPages\x12%.pagemesh.results.v1.ListPagesRequest\x1a&.pagemesh.results.v1.ListPagesResponse\x12\x62\n\x0bStreamPages\x12\'.pagemesh.results.v1.StreamPagesRequest\x1a(.pagemesh.results.v1.StreamPagesResponse0\x01\x12\x63\n\x0cListAnalyses\x12(.pagemesh.results.v1.ListAnalysesRequest\x1a).pagemesh.results.v1.ListAnalysesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!pagemesh/results/v1/results.proto\x12\x13pagemesh.results.v1\x1a pagemesh/options/v1/scopes.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a\x1epagemesh/results/v1/page.proto\"\x95\x01\n\x10SubmitJobRequest\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12.\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x10\n\x08priority\x18\x04 \x01(\x05\"k\n\x11SubmitJobResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12%\n\x03job\x18\x02 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\x83\x01\n\x15SubmitAnalysisRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x33\n\x06\x63onfig\x18\x03 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x10\n\x08priority\x18\x04 \x01(\x05\"?\n\x16SubmitAnalysisResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"7\n\x0eGetJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"!\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10WatchJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\xa0\x01\n\x0fListJobsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x1d.pagemesh.results.v1.JobState\x12*\n\x04type\x18\x04 \x01(\x0e\x32\x1c.pagemesh.results.v1.JobType\x12\x13\n\x0b\x64ocument_id\x18\x05 \x01(\t\"I\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.pagemesh.results.v1.Job\x12\r\n\x05total\x18\x02 \x01(\x03\")\n\x12GetDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"n\n\x13GetDocumentResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12&\n\x04jobs\x18\x02 \x03(\x0b\x32\x18.pagemesh.results.v1.Job\"\xbd\x01\n\x14ListDocumentsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\".pagemesh.results.v1.DocumentState\x12\x0e\n\x06search\x18\x04 \x01(\t\x12/\n\x04sort\x18\x05 \x01(\x0e\x32!.pagemesh.results.v1.DocumentSort\x12\x11\n\tascending\x18\x06 \x01(\x08\"X\n\x15ListDocumentsResponse\x12\x30\n\tdocuments\x18\x01 \x03(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\r\n\x05total\x18\x02 \x01(\x03\",\n\x15\x44\x65leteDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"\x18\n\x16\x44\x65leteDocumentResponse\"^\n\x10ListPagesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x10\n\x08per_page\x18\x03 \x01(\x05\x12\x15\n\rinclude_lines\x18\x04 \x01(\x08\"L\n\x11ListPagesResponse\x12(\n\x05pages\x18\x01 \x03(\x0b\x32\x19.pagemesh.results.v1.Page\x12\r\n\x05total\x18\x02 \x01(\x03\"@\n\x12StreamPagesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\rinclude_lines\x18\x02 \x01(\x08\">\n\x13StreamPagesResponse\x12\'\n\x04page\x18\x01 \x01(\x0b\x32\x19.pagemesh.results.v1.Page\"A\n\x13ListAnalysesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\ranalysis_type\x18\x02 \x01(\t\"G\n\x14ListAnalysesResponse\x12/\n\x08\x61nalyses\x18\x01 \x03(\x0b\x32\x1d.pagemesh.results.v1.Analysis*\x84\x01\n\x0c\x44ocumentSort\x12\x1d\n\x19\x44OCUMENT_SORT_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44OCUMENT_SORT_CREATED_AT\x10\x01\x12\x1a\n\x16\x44OCUMENT_SORT_FILENAME\x10\x02\x12\x1b\n\x17\x44OCUMENT_SORT_FILE_SIZE\x10\x03\x32\xb2\x04\n\nJobService\x12o\n\tSubmitJob\x12%.pagemesh.results.v1.SubmitJobRequest\x1a&.pagemesh.results.v1.SubmitJobResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12\x7f\n\x0eSubmitAnalysis\x12*.pagemesh.results.v1.SubmitAnalysisRequest\x1a+.pagemesh.results.v1.SubmitAnalysisResponse\"\x14\xe2\xe0\x18\x10\x65nrichment.write\x12`\n\x06GetJob\x12\".pagemesh.results.v1.GetJobRequest\x1a#.pagemesh.results.v1.GetJobResponse\"\r\xe2\xe0\x18\tjobs.read\x12h\n\x08WatchJob\x12$.pagemesh.results.v1.WatchJobRequest\x1a%.pagemesh.results.v1.WatchJobResponse\"\r\xe2\xe0\x18\tjobs.read0\x01\x12\x66\n\x08ListJobs\x12$.pagemesh.results.v1.ListJobsRequest\x1a%.pagemesh.results.v1.ListJobsResponse\"\r\xe2\xe0\x18\tjobs.read2\xe5\x05\n\x0f\x44ocumentService\x12t\n\x0bGetDocument\x12\'.pagemesh.results.v1.GetDocumentRequest\x1a(.pagemesh.results.v1.GetDocumentResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12z\n\rListDocuments\x12).pagemesh.results.v1.ListDocumentsRequest\x1a*.pagemesh.results.v1.ListDocumentsResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12~\n\x0e\x44\x65leteDocument\x12*.pagemesh.results.v1.DeleteDocumentRequest\x1a+.pagemesh.results.v1.DeleteDocumentResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12n\n\tListPages\x12%.pagemesh.results.v1.ListPagesRequest\x1a&.pagemesh.results.v1.ListPagesResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12v\n\x0bStreamPages\x12\'.pagemesh.results.v1.StreamPagesRequest\x1a(.pagemesh.results.v1.StreamPagesResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read0\x01\x12x\n\x0cListAnalyses\x12(.pagemesh.results.v1.ListAnalysesRequest\x1a).pagemesh.results.v1.ListAnalysesResponse\"\x13\xe2\xe0\x18\x0f\x65nrichment.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pagemesh.results.v1.results_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_DOCUMENTSORT']._serialized_start=1993
-  _globals['_DOCUMENTSORT']._serialized_end=2125
-  _globals['_SUBMITJOBREQUEST']._serialized_start=158
-  _globals['_SUBMITJOBREQUEST']._serialized_end=307
-  _globals['_SUBMITJOBRESPONSE']._serialized_start=309
-  _globals['_SUBMITJOBRESPONSE']._serialized_end=416
-  _globals['_SUBMITANALYSISREQUEST']._serialized_start=419
-  _globals['_SUBMITANALYSISREQUEST']._serialized_end=550
-  _globals['_SUBMITANALYSISRESPONSE']._serialized_start=552
-  _globals['_SUBMITANALYSISRESPONSE']._serialized_end=615
-  _globals['_GETJOBREQUEST']._serialized_start=617
-  _globals['_GETJOBREQUEST']._serialized_end=648
-  _globals['_GETJOBRESPONSE']._serialized_start=650
-  _globals['_GETJOBRESPONSE']._serialized_end=705
-  _globals['_WATCHJOBREQUEST']._serialized_start=707
-  _globals['_WATCHJOBREQUEST']._serialized_end=740
-  _globals['_WATCHJOBRESPONSE']._serialized_start=742
-  _globals['_WATCHJOBRESPONSE']._serialized_end=799
-  _globals['_LISTJOBSREQUEST']._serialized_start=802
-  _globals['_LISTJOBSREQUEST']._serialized_end=962
-  _globals['_LISTJOBSRESPONSE']._serialized_start=964
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1037
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=1039
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=1080
-  _globals['_GETDOCUMENTRESPONSE']._serialized_start=1082
-  _globals['_GETDOCUMENTRESPONSE']._serialized_end=1192
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1195
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1384
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1386
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1474
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1476
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1520
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=1522
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=1546
-  _globals['_LISTPAGESREQUEST']._serialized_start=1548
-  _globals['_LISTPAGESREQUEST']._serialized_end=1642
-  _globals['_LISTPAGESRESPONSE']._serialized_start=1644
-  _globals['_LISTPAGESRESPONSE']._serialized_end=1720
-  _globals['_STREAMPAGESREQUEST']._serialized_start=1722
-  _globals['_STREAMPAGESREQUEST']._serialized_end=1786
-  _globals['_STREAMPAGESRESPONSE']._serialized_start=1788
-  _globals['_STREAMPAGESRESPONSE']._serialized_end=1850
-  _globals['_LISTANALYSESREQUEST']._serialized_start=1852
-  _globals['_LISTANALYSESREQUEST']._serialized_end=1917
-  _globals['_LISTANALYSESRESPONSE']._serialized_start=1919
-  _globals['_LISTANALYSESRESPONSE']._serialized_end=1990
-  _globals['_JOBSERVICE']._serialized_start=2128
-  _globals['_JOBSERVICE']._serialized_end=2602
-  _globals['_DOCUMENTSERVICE']._serialized_start=2605
-  _globals['_DOCUMENTSERVICE']._serialized_end=3224
+  _globals['_JOBSERVICE'].methods_by_name['SubmitJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['SubmitJob']._serialized_options = b'\342\340\030\017documents.write'
+  _globals['_JOBSERVICE'].methods_by_name['SubmitAnalysis']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['SubmitAnalysis']._serialized_options = b'\342\340\030\020enrichment.write'
+  _globals['_JOBSERVICE'].methods_by_name['GetJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['GetJob']._serialized_options = b'\342\340\030\tjobs.read'
+  _globals['_JOBSERVICE'].methods_by_name['WatchJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['WatchJob']._serialized_options = b'\342\340\030\tjobs.read'
+  _globals['_JOBSERVICE'].methods_by_name['ListJobs']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['ListJobs']._serialized_options = b'\342\340\030\tjobs.read'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocument']._loaded_options = None
+  _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocument']._serialized_options = b'\342\340\030\016documents.read'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['ListDocuments']._loaded_options = None
+  _globals['_DOCUMENTSERVICE'].methods_by_name['ListDocuments']._serialized_options = b'\342\340\030\016documents.read'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['DeleteDocument']._loaded_options = None
+  _globals['_DOCUMENTSERVICE'].methods_by_name['DeleteDocument']._serialized_options = b'\342\340\030\017documents.write'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['ListPages']._loaded_options = None
+  _globals['_DOCUMENTSERVICE'].methods_by_name['ListPages']._serialized_options = b'\342\340\030\016documents.read'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['StreamPages']._loaded_options = None
+  _globals['_DOCUMENTSERVICE'].methods_by_name['StreamPages']._serialized_options = b'\342\340\030\016documents.read'
+  _globals['_DOCUMENTSERVICE'].methods_by_name['ListAnalyses']._loaded_options = None
+  _globals['_DOCUMENTSERVICE'].methods_by_name['ListAnalyses']._serialized_options = b'\342\340\030\017enrichment.read'
+  _globals['_DOCUMENTSORT']._serialized_start=2027
+  _globals['_DOCUMENTSORT']._serialized_end=2159
+  _globals['_SUBMITJOBREQUEST']._serialized_start=192
+  _globals['_SUBMITJOBREQUEST']._serialized_end=341
+  _globals['_SUBMITJOBRESPONSE']._serialized_start=343
+  _globals['_SUBMITJOBRESPONSE']._serialized_end=450
+  _globals['_SUBMITANALYSISREQUEST']._serialized_start=453
+  _globals['_SUBMITANALYSISREQUEST']._serialized_end=584
+  _globals['_SUBMITANALYSISRESPONSE']._serialized_start=586
+  _globals['_SUBMITANALYSISRESPONSE']._serialized_end=649
+  _globals['_GETJOBREQUEST']._serialized_start=651
+  _globals['_GETJOBREQUEST']._serialized_end=682
+  _globals['_GETJOBRESPONSE']._serialized_start=684
+  _globals['_GETJOBRESPONSE']._serialized_end=739
+  _globals['_WATCHJOBREQUEST']._serialized_start=741
+  _globals['_WATCHJOBREQUEST']._serialized_end=774
+  _globals['_WATCHJOBRESPONSE']._serialized_start=776
+  _globals['_WATCHJOBRESPONSE']._serialized_end=833
+  _globals['_LISTJOBSREQUEST']._serialized_start=836
+  _globals['_LISTJOBSREQUEST']._serialized_end=996
+  _globals['_LISTJOBSRESPONSE']._serialized_start=998
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1071
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=1073
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=1114
+  _globals['_GETDOCUMENTRESPONSE']._serialized_start=1116
+  _globals['_GETDOCUMENTRESPONSE']._serialized_end=1226
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1229
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1418
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1420
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1508
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1510
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1554
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=1556
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=1580
+  _globals['_LISTPAGESREQUEST']._serialized_start=1582
+  _globals['_LISTPAGESREQUEST']._serialized_end=1676
+  _globals['_LISTPAGESRESPONSE']._serialized_start=1678
+  _globals['_LISTPAGESRESPONSE']._serialized_end=1754
+  _globals['_STREAMPAGESREQUEST']._serialized_start=1756
+  _globals['_STREAMPAGESREQUEST']._serialized_end=1820
+  _globals['_STREAMPAGESRESPONSE']._serialized_start=1822
+  _globals['_STREAMPAGESRESPONSE']._serialized_end=1884
+  _globals['_LISTANALYSESREQUEST']._serialized_start=1886
+  _globals['_LISTANALYSESREQUEST']._serialized_end=1951
+  _globals['_LISTANALYSESRESPONSE']._serialized_start=1953
+  _globals['_LISTANALYSESRESPONSE']._serialized_end=2024
+  _globals['_JOBSERVICE']._serialized_start=2162
+  _globals['_JOBSERVICE']._serialized_end=2724
+  _globals['_DOCUMENTSERVICE']._serialized_start=2727
+  _globals['_DOCUMENTSERVICE']._serialized_end=3468
 # @@protoc_insertion_point(module_scope)

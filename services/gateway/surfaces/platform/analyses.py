@@ -35,6 +35,7 @@ class Analyses:
                 models.AnalyzeBody,
                 problems=(409,),
                 request_headers=("Idempotency-Key",),
+                scope="enrichment.write",
             ),
             get(
                 f"{one}/analysis",
@@ -42,6 +43,7 @@ class Analyses:
                 "Analyses of a document",
                 {200: Answer("Analyses, newest first.", shapes.Analyses)},
                 models.AnalysesQuery,
+                scope="enrichment.read",
             ),
         ]
 

@@ -4,17 +4,20 @@ from starlette.responses import Response, StreamingResponse
 
 from mesh import client
 from mesh.blobs import Blobs
+from mesh.errors import NotFound, TooMuch
+from mesh.identity import Identity
 from pagemesh.ingest.v1 import ingest_pb2
 from pagemesh.results.v1 import job_pb2, results_pb2
 from services.gateway import downloads, idempotency, polling
 from services.gateway.answers import accepted, begun, json_response
-from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, get
+from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, delete, get
 from services.gateway.feed import Feed
 from services.gateway.forms import form_events
 from services.gateway.ingest_sink import IngestSink
 from services.gateway.listing import list_response
 from services.gateway.neighbours import Neighbours
 from services.gateway.organizations import Organizations
+from services.gateway.plans import Usage
 from services.gateway.settings import GatewaySettings
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
 from services.gateway.surfaces.platform.asked import upload_form, wanted_job
@@ -31,15 +34,24 @@ _SORTS = {
     "file_size": results_pb2.DOCUMENT_SORT_FILE_SIZE,
 }
 
+_READ, _WRITE = "documents.read", "documents.write"
+
 
 class Documents:
     """Documents of the caller's organization."""
 
     def __init__(
-        self, neighbours: Neighbours, organizations: Organizations, blobs: Blobs, feed: Feed, settings: GatewaySettings
+        self,
+        neighbours: Neighbours,
+        organizations: Organizations,
+        usage: Usage,
+        blobs: Blobs,
+        feed: Feed,
+        settings: GatewaySettings,
     ) -> None:
         self._neighbours = neighbours
         self._organizations = organizations
+        self._usage = usage
         self._blobs = blobs
         self._feed = feed
         self._settings = settings
@@ -57,8 +69,9 @@ class Documents:
                 NoBody,
                 NoQuery,
                 form=models.UploadForm,
-                problems=(400, 413, 415, 422),
+                problems=(400, 413, 415, 422, 429),
                 request_headers=("Idempotency-Key",),
+                scope=_WRITE,
             ),
             get(
                 f"{PREFIX}/documents",
@@ -66,9 +79,10 @@ class Documents:
                 "Find documents",
                 {200: Answer("Documents.", shapes.DocumentList, headers=("Link",))},
                 models.DocumentsQuery,
+                scope=_READ,
             ),
-            get(one, self.read, "One document", {200: Answer("The document.", shapes.DocumentDetail)}),
-            Endpoint("DELETE", one, self.delete, "Delete a document", {204: Answer("It is gone.")}, NoBody, NoQuery),
+            get(one, self.read, "One document", {200: Answer("The document.", shapes.DocumentDetail)}, scope=_READ),
+            delete(one, self.delete, "Delete a document", {204: Answer("It is gone.")}, scope=_WRITE),
             get(
                 f"{one}/download",
                 self.download,
@@ -82,12 +96,14 @@ class Documents:
                 },
                 problems=(416,),
                 request_headers=("Range", "If-Range", "If-None-Match"),
+                scope=_READ,
             ),
         ]
 
     async def upload(self, call: Call[NoBody, NoQuery]) -> Response:
         """Takes a document in."""
         upload = _Upload(self._neighbours, call, self._settings.upload_seconds)
+        await self._require_room(call.identity, upload)
         organization = await self._organizations.get(call.identity.organization_id)
         upload.max_bytes = max_bytes = organization.settings.max_file_size_mb * _MIB
         if int(call.request.headers.get("content-length", "0")) > max_bytes + _FORM_OVERHEAD_BYTES:
@@ -98,6 +114,13 @@ class Documents:
         document = render.uploaded(answer.document, answer.job.id)
         retry_after = 1 + min(29, answer.document.file_size // _BYTES_PER_SECOND_OF_WORK)
         return accepted(document, 201, f"{PREFIX}/jobs/{answer.job.id}", retry_after)
+
+    async def _require_room(self, caller: Identity, upload: "_Upload") -> None:
+        try:
+            await self._usage.require_room(caller)
+        except TooMuch:
+            if not await upload.is_repeat():
+                raise
 
     async def find(self, call: Call[NoBody, models.DocumentsQuery]) -> Response:
         """A list of documents."""
@@ -174,6 +197,17 @@ class _Upload:
         self._sink = IngestSink(self._neighbours.ingest, self._seconds)
         await self._sink.begin(config)
         return self._sink
+
+    async def is_repeat(self) -> bool:
+        """Whether the idempotency key has made a document already: a repeat takes no room."""
+        if self._key is None:
+            return False
+        request = results_pb2.GetDocumentRequest(document_id=self._id("document"))
+        try:
+            await client.call(self._neighbours.documents.GetDocument, request)
+        except NotFound:
+            return False
+        return True
 
     async def run(self, reader: UploadReader) -> ingest_pb2.UploadResponse:
         """Reads the form to its end; whatever fails on the way leaves nothing behind."""

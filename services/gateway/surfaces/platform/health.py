@@ -30,13 +30,21 @@ class Health:
     def endpoints(self) -> list[AnyEndpoint]:
         """What this serves."""
         return [
-            get("/", self.root, "What this is", {200: Answer("Names and versions.", shapes.Root)}, public=True),
+            get(
+                "/",
+                self.root,
+                "What this is",
+                {200: Answer("Names and versions.", shapes.Root)},
+                public=True,
+                counted=False,
+            ),
             get(
                 "/health",
                 self.health,
                 "How the installation is",
                 {200: Answer("Healthy or degraded.", shapes.Health), 503: Answer("Unhealthy.", shapes.Health)},
                 public=True,
+                counted=False,
             ),
             get(
                 f"{PREFIX}/status",
@@ -44,6 +52,7 @@ class Health:
                 "How this gateway is",
                 {200: Answer("Figures since its start.", shapes.GatewayStatus)},
                 public=True,
+                counted=False,
             ),
             get(
                 "/.well-known/jwks.json",
@@ -51,6 +60,7 @@ class Health:
                 "Public keys of access tokens (RFC 7517)",
                 {200: Answer("A JWK Set.", media_types=(_JWKS,))},
                 public=True,
+                counted=False,
             ),
         ]
 

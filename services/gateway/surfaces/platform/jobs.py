@@ -20,6 +20,8 @@ _STATES = {name: state for state, name in render.JOB_STATUSES.items()}
 _TYPES = {name: kind for kind, name in render.JOB_TYPES.items()}
 _EVENT_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
+_SCOPE = "jobs.read"
+
 
 class Jobs:
     """Jobs of the caller's organization."""
@@ -38,6 +40,7 @@ class Jobs:
                 "Find jobs",
                 {200: Answer("Jobs, newest first.", shapes.JobList, headers=("Link",))},
                 models.JobsQuery,
+                scope=_SCOPE,
             ),
             get(
                 one,
@@ -48,6 +51,7 @@ class Jobs:
                     304: Answer("Nothing has changed.", headers=("ETag", "Retry-After", "Preference-Applied")),
                 },
                 request_headers=("If-None-Match", "Prefer"),
+                scope=_SCOPE,
             ),
             get(
                 f"{one}/events",
@@ -55,6 +59,7 @@ class Jobs:
                 "A job's changes as server-sent events",
                 {200: Answer("Events named `job`, each with the job as its data.", media_types=("text/event-stream",))},
                 request_headers=("Last-Event-ID",),
+                scope=_SCOPE,
             ),
         ]
 

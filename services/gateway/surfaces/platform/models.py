@@ -1,9 +1,10 @@
 """What requests to the platform API must hold."""
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from services.gateway.listing import PageQuery
 from services.gateway.validation import Body, Query, Text
@@ -22,6 +23,17 @@ DocumentStatus = Literal["uploaded", "processing", "completed", "failed"]
 JobStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
 JobKind = Literal["text_extraction", "analysis"]
 Mode = Literal["text", "table", "mixed"]
+Role = Literal["user", "admin"]
+Scope = Literal[
+    "documents.read",
+    "documents.write",
+    "files.read",
+    "files.write",
+    "enrichment.read",
+    "enrichment.write",
+    "jobs.read",
+    "usage.read",
+]
 
 Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]{1,64}@[^@\s\x00.]+(\.[^@\s\x00.]+)+$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
@@ -55,6 +67,76 @@ class RefreshBody(Body):
     """The refresh token that was given last."""
 
     refresh_token: Annotated[Text, StringConstraints(min_length=1, max_length=4096)]
+
+
+class PreferencesBody(Body):
+    """What a person chooses; what is left out stays."""
+
+    theme: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,32}$")] | None = None
+    notifications: bool | None = None
+    language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,4}$")] | None = None
+
+
+class MeBody(Body):
+    """What to change of the caller's account; what is left out stays."""
+
+    full_name: Name | None = None
+    preferences: PreferencesBody | None = None
+
+
+class OrganizationSettingsBody(Body):
+    """What an organization chooses; what is left out stays."""
+
+    allow_sharing: bool | None = None
+    max_file_size_mb: int | None = Field(default=None, ge=1, le=500)
+    retention_days: int | None = Field(default=None, ge=1, le=3_650)
+    zero_log: bool | None = None
+
+
+class OrganizationBody(Body):
+    """What to change of the caller's organization; what is left out stays."""
+
+    name: Name | None = None
+    settings: OrganizationSettingsBody | None = None
+
+
+class InviteBody(Body):
+    """Whom to invite."""
+
+    email: Email
+    role: Role = "user"
+
+
+class MemberBody(Body):
+    """What to change of a member; what is left out stays."""
+
+    role: Role | None = None
+    is_active: bool | None = None
+
+
+class AcceptBody(Body):
+    """Accepts an invitation."""
+
+    token: Annotated[Text, StringConstraints(min_length=1, max_length=4096)]
+    password: Annotated[Password, StringConstraints(min_length=10)]
+    full_name: Name
+
+
+class ApiKeyBody(Body):
+    """An API key to make."""
+
+    name: Name
+    scopes: list[Scope] | None = Field(
+        default=None, max_length=8, description="What the key is for; left out: whatever its owner may do."
+    )
+    expires_at: AwareDatetime | None = Field(default=None, description="Left out: never.")
+
+
+class ClientBody(Body):
+    """An OAuth client to make."""
+
+    name: Name
+    scopes: list[Scope] = Field(min_length=1, max_length=8, description="The most that its tokens can be for.")
 
 
 class AnalysisOptions(Body):
@@ -117,6 +199,20 @@ class JobsQuery(PageQuery):
     document_id: (
         Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")] | None
     ) = None
+
+
+class UsageQuery(Query):
+    """Which days."""
+
+    start_date: date | None = Field(default=None, description="First day, UTC; the month's first without one.")
+    end_date: date | None = Field(default=None, description="Last day, UTC; the last of the first day's month without.")
+
+    @field_validator("start_date", "end_date")
+    @classmethod
+    def _storable(cls, value: date | None) -> date | None:
+        if value is not None and not 1970 <= value.year < 7000:
+            raise ValueError("Between 1970 and 6999")
+        return value
 
 
 class AnalysesQuery(Query):

@@ -18,6 +18,8 @@ _TEXTS = ("text/plain", "text/markdown")
 _TABLES = ("application/json", "text/csv")
 _BY_ACCEPT = {"vary": "Accept"}
 
+_SCOPE = "documents.read"
+
 
 class Pages:
     """Pages of the documents of the caller's organization."""
@@ -35,13 +37,21 @@ class Pages:
                 "Pages read so far",
                 {200: Answer("Pages.", shapes.PageList, headers=("Link",))},
                 models.PagesQuery,
+                scope=_SCOPE,
             ),
-            get(f"{one}/text", self.text, "Text read so far", {200: Answer("The text.", media_types=_TEXTS)}),
+            get(
+                f"{one}/text",
+                self.text,
+                "Text read so far",
+                {200: Answer("The text.", media_types=_TEXTS)},
+                scope=_SCOPE,
+            ),
             get(
                 f"{one}/tables",
                 self.tables,
                 "Tables read so far",
                 {200: Answer("The tables.", shapes.Tables, media_types=("text/csv",))},
+                scope=_SCOPE,
             ),
         ]
 

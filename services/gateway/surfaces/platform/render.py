@@ -8,7 +8,7 @@ import orjson
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pagemesh.auth.v1 import auth_pb2
+from pagemesh.auth.v1 import auth_pb2, clients_pb2, keys_pb2
 from pagemesh.results.v1 import analysis_pb2, job_pb2
 from services.gateway import polling
 from services.gateway.feed import ENDED, Headers, Status
@@ -71,13 +71,53 @@ def user(account: auth_pb2.User) -> shapes.User:
 
 
 def me(account: auth_pb2.User) -> shapes.Me:
-    """The caller's account. Accounts cannot be changed yet, so they were updated last when they were made."""
+    """The caller's account."""
     return {
         **user(account),
         "anthropic_api_key": None,
         "is_verified": False,
-        "preferences": {"theme": "system", "notifications": True, "language": "en"},
-        "updated_at": time(account.created_at),
+        "preferences": {
+            "theme": account.preferences.theme,
+            "notifications": account.preferences.notifications,
+            "language": account.preferences.language,
+        },
+        "updated_at": time(account.updated_at),
+    }
+
+
+def invitation(made: auth_pb2.InviteMemberResponse) -> shapes.Invitation:
+    """An invitation with its token."""
+    return {
+        "id": made.invitation.id,
+        "email": made.invitation.email,
+        "role": ROLES.get(made.invitation.role, "user"),
+        "token": made.token,
+        "created_at": time(made.invitation.created_at),
+        "expires_at": time(made.invitation.expires_at),
+    }
+
+
+def api_key(key: keys_pb2.ApiKey) -> shapes.ApiKey:
+    """An API key."""
+    return {
+        "id": key.id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "scopes": list(key.scopes) if key.restricted else None,
+        "created_at": time(key.created_at),
+        "expires_at": time(key.expires_at) if key.HasField("expires_at") else None,
+        "last_used": time(key.last_used_at) if key.HasField("last_used_at") else None,
+    }
+
+
+def oauth_client(client: clients_pb2.OAuthClient) -> shapes.OAuthClient:
+    """An OAuth client."""
+    return {
+        "id": client.id,
+        "client_id": client.id,
+        "name": client.name,
+        "scopes": list(client.scopes),
+        "created_at": time(client.created_at),
     }
 
 

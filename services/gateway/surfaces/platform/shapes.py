@@ -17,6 +17,7 @@ class Problem(TypedDict):
     error: str
     message: str
     details: NotRequired[dict[str, str]]
+    retry_after: NotRequired[Annotated[int, Field(description="Seconds; with 429 alone.")]]
 
 
 class User(TypedDict):
@@ -87,6 +88,131 @@ class Organization(TypedDict):
     is_active: bool
     created_at: Time
     updated_at: Time
+
+
+class MemberList(TypedDict):
+    """Accounts of an organization, oldest first."""
+
+    items: list[User]
+    total: int
+    page: int
+    per_page: int
+    pages: int
+
+
+class Invitation(TypedDict):
+    """Who may join; `token` is shown once."""
+
+    id: Uuid
+    email: str
+    role: Literal["user", "admin"]
+    token: str
+    created_at: Time
+    expires_at: Time
+
+
+class Period(TypedDict):
+    """Whole days, UTC, both included."""
+
+    start: Annotated[str, Field(json_schema_extra={"format": "date"})]
+    end: Annotated[str, Field(json_schema_extra={"format": "date"})]
+
+
+class UsageFigures(TypedDict):
+    """What was used; `storage_bytes` is what was stored at the period's end."""
+
+    documents_processed: int
+    pages_processed: int
+    api_calls: int
+    tokens_used: int
+    storage_bytes: int
+
+
+class PlanLimits(TypedDict):
+    """What the plan allows in a month; `storage_bytes` at any time."""
+
+    documents_per_month: int
+    pages_per_month: int
+    api_calls_per_month: int
+    storage_bytes: int
+
+
+class PercentageUsed(TypedDict):
+    """What was used of what the plan allows in a month, in percent."""
+
+    documents: float
+    pages: float
+    api_calls: float
+    storage: float
+
+
+class Usage(TypedDict):
+    """What an organization has used."""
+
+    period: Period
+    usage: UsageFigures
+    limits: PlanLimits
+    percentage_used: PercentageUsed
+
+
+class ApiKey(TypedDict):
+    """An API key without the key itself; `scopes` null: whatever its owner may do; `last_used` some minutes old."""
+
+    id: Uuid
+    name: str
+    prefix: str
+    scopes: list[str] | None
+    created_at: Time
+    expires_at: Time | None
+    last_used: Time | None
+
+
+class NewApiKey(ApiKey):
+    """A new API key."""
+
+    key: str
+
+
+class ApiKeyList(TypedDict):
+    """API keys, newest first."""
+
+    items: list[ApiKey]
+    total: int
+    page: int
+    per_page: int
+    pages: int
+
+
+class OAuthClient(TypedDict):
+    """An OAuth client without its secret."""
+
+    id: Uuid
+    client_id: str
+    name: str
+    scopes: list[str]
+    created_at: Time
+
+
+class NewClient(OAuthClient):
+    """A new OAuth client."""
+
+    client_secret: str
+
+
+class RotatedClient(NewClient):
+    """An OAuth client with another secret."""
+
+    previous_secret_expires_at: Time
+
+
+class ClientList(TypedDict):
+    """OAuth clients, newest first."""
+
+    items: list[OAuthClient]
+    total: int
+    page: int
+    per_page: int
+    pages: int
 
 
 class Document(TypedDict):

@@ -1,0 +1,48 @@
+"""Which scope each gRPC method needs, as its proto says, and whether a caller has it.
+
+A token with a list of scopes, that of an OAuth client or of a restricted API key, may do what the list says; a token
+without a list may do whatever its role may.
+"""
+
+from functools import lru_cache
+
+from google.protobuf import descriptor_pool
+
+from mesh.errors import Forbidden, Internal
+from mesh.identity import Identity
+from pagemesh.options.v1 import scopes_pb2
+
+PUBLIC = "public"
+ANY = "any"
+ACCOUNT = "account"
+GRANTABLE = (
+    "documents.read",
+    "documents.write",
+    "files.read",
+    "files.write",
+    "enrichment.read",
+    "enrichment.write",
+    "jobs.read",
+    "usage.read",
+)
+"""What API keys and OAuth clients can be given."""
+
+
+@lru_cache(maxsize=1_000)
+def of_method(name: str) -> str:
+    """The scope of a method, `/package.Service/Method`. Raises Internal for one whose proto says none."""
+    try:
+        method = descriptor_pool.Default().FindMethodByName(name.strip("/").replace("/", "."))
+    except KeyError as error:
+        raise Internal("There is no such method.") from error
+    scope: str = method.GetOptions().Extensions[scopes_pb2.scope]
+    if scope not in (PUBLIC, ANY, ACCOUNT, *GRANTABLE):
+        raise Internal(f"{name} says no scope that there is.")
+    return scope
+
+
+def require(caller: Identity, scope: str) -> None:
+    """Raises Forbidden, INSUFFICIENT_SCOPE, unless the caller's token has the scope."""
+    if caller.scopes is None or scope in (PUBLIC, ANY) or scope in caller.scopes:
+        return
+    raise Forbidden("The credential's scopes do not allow this.", "INSUFFICIENT_SCOPE", scope=scope)

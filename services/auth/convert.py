@@ -1,0 +1,114 @@
+"""Records as messages."""
+
+from datetime import datetime
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from mesh.errors import InvalidArgument
+from pagemesh.auth.v1 import auth_pb2, clients_pb2, events_pb2, keys_pb2
+from services.auth.accounts import Tokens
+from services.auth.records import ApiKey, IdentityEvent, Invitation, OAuthClient, Organization, User
+
+
+def user(user: User) -> auth_pb2.User:
+    """An account."""
+    return auth_pb2.User(
+        id=str(user.id),
+        email=user.email,
+        full_name=user.full_name,
+        organization=organization(user.organization),
+        role=auth_pb2.Role.Value(f"ROLE_{user.role.upper()}"),
+        is_active=user.is_active,
+        created_at=timestamp(user.created_at),
+        last_login=timestamp(user.last_login) if user.last_login else None,
+        updated_at=timestamp(user.updated_at),
+        preferences=auth_pb2.Preferences(
+            theme=user.preferences.theme,
+            notifications=user.preferences.notifications,
+            language=user.preferences.language,
+        ),
+    )
+
+
+def organization(organization: Organization) -> auth_pb2.Organization:
+    """A tenant."""
+    settings = organization.settings
+    return auth_pb2.Organization(
+        id=str(organization.id),
+        name=organization.name,
+        tier=auth_pb2.Tier.Value(f"TIER_{organization.tier.upper()}"),
+        settings=auth_pb2.OrganizationSettings(
+            allow_sharing=settings.allow_sharing,
+            max_file_size_mb=settings.max_file_size_mb,
+            retention_days=settings.retention_days,
+            zero_log=settings.zero_log,
+        ),
+        is_active=organization.is_active,
+        created_at=timestamp(organization.created_at),
+        updated_at=timestamp(organization.updated_at),
+        member_count=organization.member_count,
+    )
+
+
+def tokens(tokens: Tokens) -> auth_pb2.TokenPair:
+    """A session's tokens."""
+    return auth_pb2.TokenPair(
+        access_token=tokens.access_token, refresh_token=tokens.refresh_token, expires_in=tokens.expires_in
+    )
+
+
+def timestamp(moment: datetime) -> Timestamp:
+    """A moment."""
+    stamp = Timestamp()
+    stamp.FromDatetime(moment)
+    return stamp
+
+
+def event(event: IdentityEvent) -> events_pb2.IdentityEvent:
+    """Word of dead tokens."""
+    return events_pb2.IdentityEvent(
+        kind=events_pb2.IdentityEventKind.Value(f"IDENTITY_EVENT_KIND_{event.kind.upper()}"),
+        subject_id=str(event.subject_id),
+        generation=event.generation,
+        occurred_at=timestamp(event.occurred_at),
+        expires_at=timestamp(event.expires_at),
+    )
+
+
+def invitation(invitation: Invitation) -> auth_pb2.Invitation:
+    """Somebody who may join."""
+    return auth_pb2.Invitation(
+        id=str(invitation.id),
+        email=invitation.email,
+        role=auth_pb2.Role.Value(f"ROLE_{invitation.role.upper()}"),
+        created_at=timestamp(invitation.created_at),
+        expires_at=timestamp(invitation.expires_at),
+    )
+
+
+def role_name(role: "auth_pb2.Role.ValueType") -> str:
+    """A person's role. Raises InvalidArgument for any other."""
+    if role not in (auth_pb2.ROLE_USER, auth_pb2.ROLE_ADMIN):
+        raise InvalidArgument("A member is a user or an admin.", field="role")
+    return auth_pb2.Role.Name(role).removeprefix("ROLE_").lower()
+
+
+def api_key(key: ApiKey) -> keys_pb2.ApiKey:
+    """A key, without the key itself."""
+    return keys_pb2.ApiKey(
+        id=str(key.id),
+        name=key.name,
+        prefix=key.prefix,
+        scopes=key.scopes or (),
+        restricted=key.scopes is not None,
+        created_at=timestamp(key.created_at),
+        expires_at=timestamp(key.expires_at) if key.expires_at else None,
+        last_used_at=timestamp(key.last_used_at) if key.last_used_at else None,
+    )
+
+
+def oauth_client(client: OAuthClient) -> clients_pb2.OAuthClient:
+    """A client, without its secret."""
+    return clients_pb2.OAuthClient(
+        id=str(client.id), name=client.name, scopes=client.scopes, created_at=timestamp(client.created_at)
+    )

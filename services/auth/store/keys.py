@@ -1,0 +1,38 @@
+"""Signing keys."""
+
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from services.auth.keys import SealedKey
+from services.auth.store.database import Database
+
+_KEY_LOCK = 0x6B_65_79_73  # any constant that all replicas share
+_KEY_NOTICE = timedelta(minutes=10)  # twice the time for which verifiers keep a key set
+
+
+class KeyStore(Database):
+    """The signing keys of all replicas."""
+
+    async def signing_keys(self, candidate: SealedKey, term: timedelta) -> list[SealedKey]:
+        """The keys that verify, oldest first.
+
+        The candidate is stored first when there is no key, to sign at once, or when the newest has had its term, to
+        sign after the notice that verifiers need. Replicas that start together agree on one.
+        """
+        values = {"kid": candidate.kid, "sealed": candidate.sealed, "term": term, "notice": _KEY_NOTICE}
+        async with self._transaction() as connection:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _KEY_LOCK})
+            await connection.execute(_INSERT_KEY_WHEN_DUE, values)
+            rows = (await connection.execute(_VERIFYING_KEYS, {"twice": 2 * term})).all()
+        return [SealedKey(row.kid, row.sealed, row.signs_from) for row in rows]
+
+
+_INSERT_KEY_WHEN_DUE = text("""
+    INSERT INTO signing_keys (kid, sealed, signs_from)
+    SELECT :kid, :sealed, now() + CASE WHEN EXISTS (SELECT FROM signing_keys) THEN :notice ELSE interval '0' END
+    WHERE NOT EXISTS (SELECT FROM signing_keys WHERE signs_from > now() - :term)
+""")
+_VERIFYING_KEYS = text("""
+    SELECT kid, sealed, signs_from FROM signing_keys WHERE signs_from > now() - :twice ORDER BY signs_from
+""")
