@@ -11,7 +11,7 @@ import logging
 import os
 import struct
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -117,7 +117,7 @@ class Sandbox:
         for child in children:
             self._idle.put_nowait(child)
 
-    async def run(self, request: bytes) -> AsyncIterator[bytes]:
+    async def run(self, request: bytes) -> AsyncGenerator[bytes, None]:
         """Frames that the handler yields for the request. Raises a SandboxError; the pool is whole again after it.
 
         Ending the iteration early, a cancellation included, kills the child.

@@ -1,6 +1,6 @@
 """Tasks as workers see them: parsed, and reported on by facts that the broker has confirmed."""
 
-import itertools
+import hashlib
 from collections.abc import Awaitable, Callable
 
 from mesh.bus import Bus
@@ -23,7 +23,6 @@ class Report:
         self._bus = bus
         self._subject = fact_subject(service)
         self._task = task
-        self._numbers = itertools.count()
 
     async def tell(self, news: News, last: bool = True) -> None:
         """Reports news; `last` says that the task is done with it."""
@@ -48,9 +47,10 @@ class Report:
         return Fact(task_id=self._task.id, job_id=self._task.job_id, attempt=self._task.attempt, last=last)
 
     async def _publish(self, fact: Fact) -> None:
-        # A repeated delivery of the task reports under the same ids, so the broker drops what it has.
-        message_id = f"{self._task.id}.{self._task.attempt}.{next(self._numbers)}"
-        await self._bus.publish(self._subject, fact.SerializeToString(), message_id)
+        # A repeated delivery that finds the same reports under the same id, so the broker drops what it has.
+        payload = fact.SerializeToString(deterministic=True)
+        digest = hashlib.blake2b(payload, digest_size=12).hexdigest()
+        await self._bus.publish(self._subject, payload, f"{self._task.id}.{self._task.attempt}.{digest}")
 
 
 def handler(bus: Bus, service: str, do: Do) -> Handler:

@@ -1,7 +1,7 @@
 """Handlers of `work.inspect` and `work.extract`: ask a sandboxed child, report what it says."""
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 
 from mesh import pages
 from mesh.blobs import Blobs
@@ -10,7 +10,7 @@ from mesh.sandbox import Sandbox, SandboxError
 from mesh.tasks import Report
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected, PagesExtracted
 from pagemesh.results.v1.job_pb2 import ReadMode
-from pagemesh.results.v1.outcome_pb2 import PageOutcome
+from pagemesh.results.v1.outcome_pb2 import Failure, PageOutcome
 from pagemesh.work.v1.sandbox_pb2 import ReadFrame, ReadRequest
 from pagemesh.work.v1.work_pb2 import Source, Task
 
@@ -41,14 +41,16 @@ class Reader:
         return await report.fail("out_of_resources", TOO_MUCH)
 
     async def _inspect(self, task: Task, request: ReadRequest, report: Report) -> None:
-        fact = DocumentInspected()
+        fact, failure = DocumentInspected(), None
         async for frame in self._frames(request):
             if frame.HasField("failure"):
-                return await report.fail(frame.failure.code, frame.failure.message)
-            if frame.HasField("inspected"):
+                failure = frame.failure
+            elif frame.HasField("inspected"):
                 fact = frame.inspected
             else:
                 fact.outcomes.append(await self._outcome(frame, task.document_id))
+        if failure:
+            return await report.fail(failure.code, failure.message)
         return await self._tell_inspected(fact, report)
 
     async def extract(self, task: Task, report: Report) -> None:
@@ -57,42 +59,53 @@ class Reader:
         collected: list[PageOutcome] = []
         try:
             while left:
-                request = await self._request(task.extract.source, task.extract.mode)
-                request.pages.extend(left)
                 try:
-                    async for frame in self._frames(request):
-                        if frame.HasField("failure"):
-                            return await report.fail(frame.failure.code, frame.failure.message)
-                        outcome = await self._outcome(frame, task.document_id)
-                        left.remove(outcome.number)
-                        collected = await self._flush([*collected, outcome], report)
-                    left = []
+                    failure = await self._extract(task, left, collected, report)
                 except SandboxError:
                     collected.append(pages.failed(left.pop(0), "out_of_resources", TOO_MUCH))
+                else:
+                    if failure:
+                        return await report.fail(failure.code, failure.message)
+                    break
         except NotFound as error:
             return await report.fail(error.code, error.message)
         await report.tell(PagesExtracted(outcomes=collected))
         return None
+
+    async def _extract(
+        self, task: Task, left: list[int], collected: list[PageOutcome], report: Report
+    ) -> Failure | None:
+        """Reads the pages left, taking each from `left` when it is read; answers why the document cannot be opened."""
+        request = await self._request(task.extract.source, task.extract.mode)
+        request.pages.extend(left)
+        failure = None
+        async for frame in self._frames(request):
+            if frame.HasField("failure"):
+                failure = frame.failure
+                continue
+            outcome = await self._outcome(frame, task.document_id)
+            left.remove(outcome.number)
+            collected.append(outcome)
+            if sum(one.ByteSize() for one in collected) > FACT_BYTES:
+                await report.tell(PagesExtracted(outcomes=collected), last=False)
+                collected.clear()
+        return failure
 
     async def _request(self, source: Source, mode: "ReadMode.ValueType") -> ReadRequest:
         path = await self._blobs.local_path(source.storage_key)
         return ReadRequest(path=str(path), mime_type=source.mime_type, password=source.password, mode=mode)
 
     async def _frames(self, request: ReadRequest) -> AsyncIterator[ReadFrame]:
-        async for frame in self._sandbox.run(request.SerializeToString()):
-            yield ReadFrame.FromString(frame)
+        """To be read to the end: a child that is left early is killed."""
+        async with aclosing(self._sandbox.run(request.SerializeToString())) as frames:
+            async for frame in frames:
+                yield ReadFrame.FromString(frame)
 
     async def _outcome(self, frame: ReadFrame, document_id: str) -> PageOutcome:
         if frame.HasField("page"):
             return await pages.pack(frame.page, self._blobs, document_id)
         failure = frame.page_failure
         return pages.failed(failure.page, failure.code, failure.message)
-
-    async def _flush(self, collected: list[PageOutcome], report: Report) -> list[PageOutcome]:
-        if sum(outcome.ByteSize() for outcome in collected) < FACT_BYTES:
-            return collected
-        await report.tell(PagesExtracted(outcomes=collected), last=False)
-        return []
 
     async def _tell_inspected(self, fact: DocumentInspected, report: Report) -> None:
         """Inspection first, so that pages are known; outcomes that do not fit follow."""

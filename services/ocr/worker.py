@@ -27,15 +27,17 @@ class PageReader:
 
     async def read(self, request: ReadRequest) -> Page:
         """The page of the request. Raises a PagemeshError with the page's code."""
+        answer: ReadFrame | None = None
         try:
             async for payload in self._sandbox.run(request.SerializeToString()):
-                frame = ReadFrame.FromString(payload)
-                if frame.HasField("failure"):
-                    raise InvalidArgument(frame.failure.message, frame.failure.code)
-                return frame.page
+                answer = ReadFrame.FromString(payload)  # read to the end: leaving early would cost the child its life
         except SandboxError as error:
             raise TooMuch(TOO_MUCH, "OUT_OF_RESOURCES") from error
-        raise InvalidArgument("The engine gave no answer.", "OCR_FAILED")
+        if answer is None:
+            raise InvalidArgument("The engine gave no answer.", "OCR_FAILED")
+        if answer.HasField("failure"):
+            raise InvalidArgument(answer.failure.message, answer.failure.code)
+        return answer.page
 
     async def _outcome(self, task: Task) -> PageOutcome:
         wanted = task.ocr

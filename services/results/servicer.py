@@ -24,6 +24,8 @@ from services.results.store import Store
 from services.results.submission import Submission
 
 if TYPE_CHECKING:
+    from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper as EnumTypeWrapper
+
     Context = grpc.aio.ServicerContext[Any, Any]
 
 _WATCH_SECONDS = 5.0
@@ -90,8 +92,8 @@ class JobServicer(JobServiceServicer):
     async def ListJobs(self, request: pb.ListJobsRequest, context: "Context") -> pb.ListJobsResponse:
         """See the proto."""
         limit, offset = _window(request.page, request.per_page)
-        state = JobState.Name(request.state).removeprefix("JOB_STATE_").lower() if request.state else ""
-        kind = JobType.Name(request.type).removeprefix("JOB_TYPE_").lower() if request.type else ""
+        state = _choice(JobState, request.state, "JOB_STATE_", "state")
+        kind = _choice(JobType, request.type, "JOB_TYPE_", "type")
         document_id = to_uuid(request.document_id, "document_id") if request.document_id else None
         async with self._store.reading() as tables:
             jobs, total = await tables.jobs.list(_organization(), state, kind, document_id, limit, offset)
@@ -125,10 +127,8 @@ class DocumentServicer(DocumentServiceServicer):
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: "Context") -> pb.ListDocumentsResponse:
         """See the proto."""
         limit, offset = _window(request.page, request.per_page)
-        state = DocumentState.Name(request.state).removeprefix("DOCUMENT_STATE_").lower() if request.state else ""
-        sort = "created_at"
-        if request.sort:
-            sort = pb.DocumentSort.Name(request.sort).removeprefix("DOCUMENT_SORT_").lower()
+        state = _choice(DocumentState, request.state, "DOCUMENT_STATE_", "state")
+        sort = _choice(pb.DocumentSort, request.sort, "DOCUMENT_SORT_", "sort") or "created_at"
         async with self._store.reading() as tables:
             documents, total = await tables.documents.list(
                 _organization(), state, request.search, sort, request.ascending, limit, offset
@@ -203,6 +203,13 @@ def _new_job(caller: identity.Identity, job_id: str, document_id: UUID, kind: st
         priority=priority,
         config={},
     )
+
+
+def _choice(kind: "EnumTypeWrapper[Any]", number: int, prefix: str, field: str) -> str:
+    """The enumeration's name as the record spells it; empty when not said."""
+    if number and number not in kind.values():
+        raise InvalidArgument(f"{field} has no such value.", field=field)
+    return kind.Name(number).removeprefix(prefix).lower() if number else ""
 
 
 def _window(page: int, per_page: int) -> tuple[int, int]:

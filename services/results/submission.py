@@ -1,10 +1,9 @@
 """New jobs: recorded with their first task in one transaction, so that what was accepted is never lost."""
 
 from dataclasses import replace
-from uuid import UUID
 
 from mesh import context
-from mesh.errors import IllegalState, Internal, NotFound
+from mesh.errors import IllegalState, NotFound
 from services.results import pipeline, work
 from services.results.outbox import Outbox
 from services.results.records import DocumentRecord, JobRecord
@@ -38,7 +37,8 @@ class Submission:
     async def analyse(self, job: JobRecord) -> JobRecord:
         """Records an analysis of a document that is there; a repeat answers what the first one made.
 
-        Raises NotFound, IllegalState when the document could not be read, Unavailable.
+        Raises NotFound, IllegalState when the document could not be read or the id belongs to something else,
+        Unavailable.
         """
         headers = context.outgoing_headers()
         async with self._store.transaction() as tables:
@@ -55,19 +55,20 @@ class Submission:
             else:
                 tasks = []
         self._outbox.hand_out(tasks)
-        return await self._now(job.organization_id, job.id)
+        return await self._now(job)
 
     async def _repeated(self, document: DocumentRecord, job: JobRecord) -> tuple[DocumentRecord, JobRecord]:
         async with self._store.reading() as tables:
             first = await tables.documents.get(document.organization_id, document.id)
             its_job = await tables.jobs.get(job.organization_id, job.id)
-        if first is None or its_job is None or first.sha256 != document.sha256:
+        same = first and its_job and first.sha256 == document.sha256 and its_job.document_id == document.id
+        if first is None or its_job is None or not same:
             raise IllegalState("The ids are taken by another document.", "ILLEGAL_STATE")
         return first, its_job
 
-    async def _now(self, organization_id: UUID, job_id: UUID) -> JobRecord:
+    async def _now(self, job: JobRecord) -> JobRecord:
         async with self._store.reading() as tables:
-            job = await tables.jobs.get(organization_id, job_id)
-        if job is None:
-            raise Internal("The job is gone.")
-        return job
+            now = await tables.jobs.get(job.organization_id, job.id)
+        if now is None or (now.document_id, now.type) != (job.document_id, job.type):
+            raise IllegalState("The id is taken by another job.", "ILLEGAL_STATE")
+        return now

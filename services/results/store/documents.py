@@ -27,7 +27,7 @@ _MATCH = """
     AND (CAST(:search AS text) = '' OR original_filename ILIKE :search)
 """
 _COUNT = text(f"SELECT count(*) FROM documents WHERE {_MATCH}")
-# The escape itself and not the text "\\u0000", whose backslash is escaped in turn.
+# The escape itself and not the text of it, whose backslash is escaped in turn.
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 _SORTS = {"created_at": "created_at", "filename": "original_filename", "file_size": "file_size"}
 

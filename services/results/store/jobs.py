@@ -27,8 +27,9 @@ _SUBMIT = text("""
     WITH document AS (
         INSERT INTO documents (id, organization_id, user_id, filename, original_filename, file_size, mime_type, sha256,
                                storage_key, state)
-        VALUES (:document_id, :organization_id, :user_id, :filename, :original_filename, :file_size, :mime_type,
-                :sha256, :storage_key, :document_state)
+        SELECT :document_id, :organization_id, :user_id, :filename, :original_filename, :file_size, :mime_type,
+               :sha256, :storage_key, :document_state
+        WHERE NOT EXISTS (SELECT FROM jobs WHERE id = :job_id)
         ON CONFLICT (id) DO NOTHING RETURNING id, created_at
     ), job AS (
         INSERT INTO jobs (id, organization_id, user_id, document_id, type, priority, config, state, stage, progress,
