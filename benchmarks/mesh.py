@@ -42,6 +42,10 @@ class Mesh:
             fields={"mode": mode},
         )
 
+    def pids(self) -> dict[str, int]:
+        """The stack's processes by name."""
+        return {name: process.pid for name, process in self.stack.state.processes.items()}
+
     def metrics_url(self, service: str) -> str:
         """The page where a service shows its metrics."""
         return f"http://127.0.0.1:{self.stack.state.ports[f'metrics.{service}']}/metrics"

@@ -23,10 +23,23 @@ def family(pid: int) -> list[int]:
     """The process and all its descendants that run now."""
     found = [pid]
     for parent in found:
-        with suppress(OSError):
-            for task in Path(f"/proc/{parent}/task").iterdir():
-                found += [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
+        found += children(parent)
     return found
+
+
+def children(pid: int) -> list[int]:
+    """The process's own children; none when it is gone."""
+    found: list[int] = []
+    with suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            found += [int(child) for child in (task / "children").read_text(encoding="ascii").split()]
+    return found
+
+
+def name_of(pid: int) -> str:
+    """What a process runs: its module when it is Python's, else its program. Raises OSError when it is gone."""
+    arguments = Path(f"/proc/{pid}/cmdline").read_text(encoding="utf-8").split("\0")
+    return arguments[arguments.index("-m") + 1] if "-m" in arguments else Path(arguments[0]).name
 
 
 def memory(pid: int) -> Memory:

@@ -29,13 +29,12 @@ def table(figures: Iterable[Figure]) -> str:
 def readme(results: Sequence[Json]) -> str:
     """The report of one run."""
     machine = results[0]["machine"]
-    lines = [
-        "# Benchmarks",
-        "",
+    run = (
         f"One run of `make bench`, {machine['at']}: {machine['cores']} cores of {machine['cpu']}, "
         f"{machine['memory_gib']:g} GiB, {machine['system']}, Python {machine['python']}. Median of all rounds, with "
-        "the smallest and the largest in brackets. Ratio: ours by theirs.",
-    ]
+        "the smallest and the largest in brackets. Ratio: ours by theirs."
+    )
+    lines = ["# Benchmarks", "", run]
     for result in results:
         lines += ["", f"## {result['benchmark']}", "", *result["table"], "", result["method"]]
         load = ", ".join(f"{value:g}" for value in result["machine"]["load_average"])

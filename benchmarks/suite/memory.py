@@ -23,8 +23,7 @@ METHOD = (
 async def measure() -> Findings:
     """Both documents, one after the other, on one stack."""
     with running_mesh() as mesh:
-        state = mesh.stack.state
-        pids = {name: process.pid for name, process in state.processes.items()}
+        pids = mesh.pids()
         await finished_job(mesh.url, mesh.submit(), one_page_pdf())
         seen = {
             f"{TEXT_PAGES} text pages": await _during(mesh, pids, text_pdf(TEXT_PAGES)),

@@ -13,7 +13,7 @@ from benchmarks.mesh import Mesh, running_mesh
 from benchmarks.papers import scanned_pdf
 from services.ocr.tessdata import prepare
 
-MADE_PAGES, MADE_ROUNDS, CORPUS_ROUNDS = 24, 3, 1
+MADE_PAGES, MADE_ROUNDS, CORPUS_ROUNDS = 24, 2, 2
 _TESSERACT, _READING = "bare Tesseract (tesserocr), text only", "the same reading without services"
 METHOD = (
     f"Ours: upload to completed, {CORES} OCR processes. Bare: {CORES} processes that stay, a page at a time, pdfium "

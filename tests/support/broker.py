@@ -15,7 +15,7 @@ Handle = Callable[[bytes], Awaitable[None]]
 async def eventually(happens: Callable[[], Awaitable[bool]], within: float = 30.0) -> None:
     """Waits until it is so."""
     async with asyncio.timeout(within):
-        while not await happens():
+        while not await happens():  # noqa: ASYNC110  # what is waited for happens elsewhere
             await asyncio.sleep(0.02)
 
 

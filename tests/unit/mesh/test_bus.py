@@ -122,7 +122,7 @@ async def test_streams_come_back_when_the_store_was_wiped(bus: Bus, nats_server:
     bus.on_restore(lambda: _set(restored))
     nats_server.wipe()
     await asyncio.wait_for(restored.wait(), 30)
-    infos = [await bus.jetstream.stream_info(config.name) for config in declared(1)]
+    infos = [await bus.jetstream.stream_info(str(config.name)) for config in declared(1)]
     assert [config.subjects for config in declared(1)] == [info.config.subjects for info in infos]
 
 

@@ -111,6 +111,6 @@ async def test_an_error_ends_its_span(exporter: InMemorySpanExporter) -> None:
         with telemetry.span("failing"):
             raise ValueError
 
-    with pytest.raises(ValueError, match="^$"):
+    with pytest.raises(ValueError, match=r"^$"):
         fail()
     assert (TRACE, ["failing"]) == (context.traceparent.get(), list(described(exporter)))

@@ -27,7 +27,9 @@ from tests.unit.results.jobs import ID, analysis_job, broken, document, reading_
 NOON = datetime(2026, 5, 3, 12, 0, 0, 250_000, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("value", ["", "x", "6f1f0b8e", "../../etc/passwd", "6f1f0b8e-0000-4000-8000-00000000000g", "\0"])
+@pytest.mark.parametrize(
+    "value", ["", "x", "6f1f0b8e", "../../etc/passwd", "6f1f0b8e-0000-4000-8000-00000000000g", "\0"]
+)
 def test_what_is_no_uuid_is_an_argument_error(value: str) -> None:
     """It names the field and repeats nothing of the value."""
     with pytest.raises(InvalidArgument) as caught:
@@ -96,7 +98,9 @@ def test_a_result_is_told_when_the_job_has_completed() -> None:
 
 def test_a_failed_job_tells_why() -> None:
     """Code and sentence."""
-    message = convert.job_message(reading_job(state="failed", stage="failed", error=Problem("corrupt_document", "Bad.")))
+    message = convert.job_message(
+        reading_job(state="failed", stage="failed", error=Problem("corrupt_document", "Bad."))
+    )
     assert ("corrupt_document", "Bad.") == (message.error.code, message.error.message)
 
 
@@ -215,7 +219,7 @@ def _without_nul(value: Any) -> Any:
     return value
 
 
-_TEXT = st.text(st.sampled_from("\0\\u0a\"é"), max_size=12)
+_TEXT = st.text(st.sampled_from('\0\\u0a"é'), max_size=12)
 _JSON = st.recursive(st.none() | st.booleans() | st.integers(-9, 9) | _TEXT, lambda inner: st.lists(inner, max_size=3))
 
 

@@ -78,4 +78,6 @@ def test_the_lane_follows_from_the_priority(priority: int, lane: str) -> None:
     """For every task of the job."""
     job = replace(reading_job(), priority=priority)
     records = work.assignments(job, document(), [NewTask("inspect"), NewTask("extract", (1, 2))])
-    assert [("inspect", lane, ()), ("extract", lane, (1, 2))] == [(each.kind, each.lane, each.pages) for each in records]
+    assert [("inspect", lane, ()), ("extract", lane, (1, 2))] == [
+        (each.kind, each.lane, each.pages) for each in records
+    ]
