@@ -28,7 +28,7 @@ from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 from mesh.errors import NotFound, Unavailable
 
 PART_BYTES = 8 << 20
-_COPIES_KEPT = 16
+_COPIES_KEPT = 64
 
 
 class BlobWriter:
@@ -94,7 +94,7 @@ class Blobs:
         finally:
             writer.forget()  # an error's traceback would keep it
         if self._root is not None:
-            await asyncio.to_thread(_sync, self._root / key)
+            await asyncio.to_thread(_sync, self._root / key, self._root)
 
     async def get(self, key: str) -> bytes:
         """A whole blob. Raises NotFound, Unavailable."""
@@ -125,7 +125,7 @@ class Blobs:
         Unavailable.
         """
         if self._root is not None:
-            path = self._root / key
+            path = self._root / _checked(key)
             if not await asyncio.to_thread(path.is_file):
                 raise NotFound("The original is no longer stored.", "BLOB_MISSING")
             return path
@@ -193,8 +193,16 @@ class _translated:  # noqa: N801  # used as a keyword-like block
             raise Unavailable("The blob store is away.", dependency="storage") from error
 
 
-def _sync(path: Path) -> None:
-    for target in (path, path.parent):
+def _checked(key: str) -> str:
+    """The key, which must not lead out of the store. Raises NotFound."""
+    if key.startswith("/") or ".." in key.split("/"):
+        raise NotFound("The original is no longer stored.", "BLOB_MISSING")
+    return key
+
+
+def _sync(path: Path, root: Path) -> None:
+    """Syncs a file and the folders above it, up to the store's own: one of them may be new."""
+    for target in (path, *(folder for folder in path.parents if folder.is_relative_to(root))):
         handle = os.open(target, os.O_RDONLY)
         try:
             os.fsync(handle)

@@ -4,18 +4,20 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error as NatsError
+from nats.errors import MaxPayloadError
 from nats.js import JetStreamContext
 from nats.js.api import StreamConfig
-from nats.js.errors import BadRequestError, NotFoundError
+from nats.js.errors import BadRequestError, NoStreamResponseError, NotFoundError
 from nats.js.errors import Error as JetStreamError
 
 from mesh import context
-from mesh.errors import Unavailable
+from mesh.errors import TooMuch, Unavailable
 from mesh.settings import MeshSettings
 from mesh.streams import declared
 
@@ -87,20 +89,24 @@ class Bus:
         """Publishes durably, trying again until the broker has confirmed; the broker drops a repeated message id.
 
         Returns the stream and the message's sequence in it. Raises Unavailable when that takes more than `within`
-        seconds; without a limit it tries for as long as the broker is away. `headers` are the request's own by default.
+        seconds; without a limit it tries for as long as the broker is away. Raises TooMuch for a message that the
+        broker will never take. `headers` are the request's own by default.
         """
         headers = {**(context.outgoing_headers() if headers is None else headers), MESSAGE_ID: message_id}
         started, pause = time.monotonic(), 0.05
         while True:
             try:
                 ack = await self.jetstream.publish(subject, payload, timeout=_ACK_SECONDS, headers=headers)
+            except MaxPayloadError as error:
+                raise TooMuch("The message is larger than the broker takes.") from error
             except _BROKER_ERRORS as error:
                 if within is not None and time.monotonic() - started > within:
                     raise Unavailable("The message broker is away.", dependency="nats") from error
                 log.warning("publish failed, trying again", extra={"subject": subject, "error": type(error).__name__})
                 await asyncio.sleep(pause)
                 pause = min(2.0, pause * 2)
-                await self._restore_quietly()
+                if isinstance(error, NoStreamResponseError):
+                    await self._restore_quietly()
             else:
                 return ack.stream, ack.seq
 
@@ -141,7 +147,8 @@ class Bus:
         try:
             await asyncio.wait_for(self.connection.drain(), timeout=5)
         except _BROKER_ERRORS:
-            await self.connection.close()
+            with suppress(*_BROKER_ERRORS):  # the broker may be gone
+                await self.connection.close()
 
     async def _declare(self, config: StreamConfig) -> None:
         try:

@@ -25,6 +25,7 @@ def connect(url: str, schema: str, pool_size: int = 10) -> AsyncEngine:
         max_overflow=pool_size,
         pool_timeout=10,
         pool_pre_ping=False,
+        hide_parameters=True,  # errors are logged; passwords and pages must not be
         connect_args={"options": options, "connect_timeout": 5, "prepare_threshold": 3},
     )
 
@@ -57,7 +58,7 @@ def _migrate(url: str, schema: str, directory: Path) -> None:
     from alembic import command  # a third of a second that only a starting service pays
     from alembic.config import Config
 
-    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"))
+    engine = create_engine(make_url(url).set(drivername="postgresql+psycopg"), hide_parameters=True)
     config = Config()
     config.set_main_option("script_location", str(directory))
     try:

@@ -21,6 +21,7 @@ AUDIENCE = "pagemesh"
 ALGORITHM = "EdDSA"
 _REFRESH_SECONDS = 300.0
 _UNKNOWN_KEY_PAUSE_SECONDS = 2.0
+_AWAY_PAUSE_SECONDS = 5.0
 _REMEMBERED_TOKENS = 10_000
 _CLOCK_SKEW_SECONDS = 5
 
@@ -130,12 +131,21 @@ class TokenVerifier:
         age = time.monotonic() - self._fetched_at
         # A forged key id must not make every request fetch the set again.
         if age > _REFRESH_SECONDS or (kid not in self._keys and age > _UNKNOWN_KEY_PAUSE_SECONDS):
-            jwks = json.loads(await self._fetch_jwks())
-            self._keys = {key["kid"]: jwt.PyJWK(key, algorithm=ALGORITHM) for key in jwks["keys"]}
-            self._fetched_at = time.monotonic()
+            await self._refresh(required=kid not in self._keys)
         if kid not in self._keys:
             raise _refused()
         return self._keys[kid]
+
+    async def _refresh(self, required: bool) -> None:
+        try:
+            jwks = json.loads(await self._fetch_jwks())
+        except Unavailable:
+            if required:
+                raise
+            self._fetched_at += _AWAY_PAUSE_SECONDS  # what is known goes on being good
+        else:
+            self._keys = {key["kid"]: jwt.PyJWK(key, algorithm=ALGORITHM) for key in jwks["keys"]}
+            self._fetched_at = time.monotonic()
 
 
 def _refused() -> Unauthenticated:

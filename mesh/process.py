@@ -2,26 +2,37 @@
 
 import asyncio
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from typing import Any
 
 import uvloop
 
 from mesh import logs, telemetry
 from mesh.settings import MeshSettings
 
-Main = Callable[[asyncio.Event], Awaitable[None]]
+_GRACE_SECONDS = 3.0
+
+Main = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 
 def run(service: str, settings: MeshSettings, main: Main) -> None:
     """Runs `main(stop)`; `stop` is set when the process is asked to end, and `main` then drains and returns."""
     logs.configure(service, settings.log_level)
     telemetry.start(service, settings)
-    uvloop.run(_until_stopped(main))
+    uvloop.run(_until_stopped(main, settings.drain_seconds + _GRACE_SECONDS))
 
 
-async def _until_stopped(main: Main) -> None:
+async def _until_stopped(main: Main, seconds: float) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    await main(stop)
+    running, stopping = asyncio.create_task(main(stop)), asyncio.create_task(stop.wait())
+    await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    # One that still waits for a dependency to start with does not look at `stop`.
+    await asyncio.wait({running}, timeout=seconds)
+    running.cancel()
+    with suppress(asyncio.CancelledError):
+        await running

@@ -1,7 +1,7 @@
 """A durable pull consumer that always has a request open, so that a message waits for nobody.
 
-Messages that were asked for or received, but not yet taken, never exceed the window: a slow process leaves the rest
-to the others.
+Messages that were asked for or received, but not yet taken, do not exceed the window (but for the moment after a
+reconnection, when an older request may still be served): a slow process leaves the rest to the others.
 """
 
 import asyncio
@@ -47,7 +47,8 @@ class PullConsumer:
         self._window = window
         self._deliver = deliver
         self._waiting = 0
-        self._open: dict[str, int] = {}
+        self._open = ""
+        self._left = 0
         self._numbers = itertools.count()
         self._inbox = bus.connection.new_inbox()
         self._subscription: Subscription | None = None
@@ -77,13 +78,14 @@ class PullConsumer:
         self._ask()
 
     def _ask(self) -> None:
-        batch = self._window - self._waiting - sum(self._open.values())
-        if self._stopped or batch <= 0 or not self._bus.connection.is_connected:
+        """Opens a request for as many as there is room for, when none is open: one at a time keeps the count true."""
+        room = self._window - self._waiting
+        if self._stopped or self._left > 0 or room <= 0 or not self._bus.connection.is_connected:
             return
-        inbox = f"{self._inbox}.{next(self._numbers)}"
-        self._open[inbox] = batch
-        request = {"batch": batch, "expires": _EXPIRES_SECONDS * 10**9, "idle_heartbeat": _HEARTBEAT_SECONDS * 10**9}
-        sending = asyncio.ensure_future(self._send(json.dumps(request).encode(), inbox))
+        self._left = room
+        self._open = f"{self._inbox}.{next(self._numbers)}"
+        request = {"batch": room, "expires": _EXPIRES_SECONDS * 10**9, "idle_heartbeat": _HEARTBEAT_SECONDS * 10**9}
+        sending = asyncio.ensure_future(self._send(json.dumps(request).encode(), self._open))
         self._sending.add(sending)
         sending.add_done_callback(self._sending.discard)
 
@@ -99,27 +101,20 @@ class PullConsumer:
         status = message.headers.get("Status") if message.headers and not message.data else None
         if status is None:
             self._waiting += 1
-            self._count_delivery()
+            self._left -= 1
             self._deliver(message)
-        elif status != "100":
-            self._open.pop(message.subject, None)
+            self._ask()
+        elif status != "100" and message.subject == self._open:
+            self._left = 0
             if status in ("503", "409"):  # no such consumer, or it was deleted or moved: declare, then ask again
                 await asyncio.sleep(0.2)
                 await self._restore_quietly()
             else:
                 self._ask()
 
-    def _count_delivery(self) -> None:
-        # Requests are served in the order in which they were made.
-        for inbox in self._open:
-            self._open[inbox] -= 1
-            if not self._open[inbox]:
-                del self._open[inbox]
-            return
-
     async def _restore(self) -> None:
         await self._bus.jetstream.add_consumer(self._stream, self._config)
-        self._open.clear()
+        self._left = 0
         self._ask()
 
     async def _restore_quietly(self) -> None:

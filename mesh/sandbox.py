@@ -9,6 +9,7 @@ died has already arrived.
 import asyncio
 import logging
 import os
+import signal
 import struct
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
@@ -97,8 +98,9 @@ class _Child:
         return kind, await self.process.stdout.readexactly(size)
 
     async def end(self) -> None:
+        # Its session and all: an engine that runs as a command must not outlive it.
         with suppress(ProcessLookupError):
-            self.process.kill()
+            os.killpg(self.process.pid, signal.SIGKILL)
         await self.process.wait()
 
 
@@ -114,7 +116,7 @@ class Sandbox:
         self._size = size
         self._environment = _inherited() | dict(environment or {})
         self._idle: asyncio.LifoQueue[_Child | None] = asyncio.LifoQueue()
-        self._all: set[_Child] = set()
+        self._all: set[_Child | None] = set()
 
     async def start(self) -> None:
         """Starts every child, so that the first task does not wait for one."""
@@ -131,12 +133,15 @@ class Sandbox:
         finished = False
         try:
             if child is None or child.ended:
+                self._all.discard(child)
                 child = await self._spawn()
             async for frame in child.ask(request, self._limits.wall_seconds):
                 yield frame
             finished = child.tasks < self._limits.tasks
-        except HandlerFailed:
+        except HandlerFailed as error:
             finished = True
+            telemetry.SANDBOX_DEATHS.labels(self._name, error.why).inc()
+            log.warning("sandboxed handler failed", extra={"pool": self._name, "error": str(error)})
             raise
         except SandboxError as error:
             telemetry.SANDBOX_DEATHS.labels(self._name, error.why).inc()
@@ -151,7 +156,7 @@ class Sandbox:
 
     async def stop(self) -> None:
         """Kills every child."""
-        await asyncio.gather(*(child.end() for child in self._all))
+        await asyncio.gather(*(child.end() for child in self._all if child))
 
     async def _spawn(self) -> _Child:
         limits = self._limits
@@ -166,6 +171,7 @@ class Sandbox:
             stdout=asyncio.subprocess.PIPE,
             env=self._environment,
             limit=1 << 20,
+            start_new_session=True,
         )
         child = _Child(process)
         self._all.add(child)

@@ -53,6 +53,13 @@ class Report:
         await self._bus.publish(self._subject, payload, f"{self._task.id}.{self._task.attempt}.{digest}")
 
 
+def failure(task_id: str, job_id: str, attempt: int) -> tuple[bytes, str]:
+    """A fact, with its message id, by which a task is given up that nobody reported on in a usable way."""
+    failed = Failure(code="worker_lost", message="No worker could do this.")
+    fact = Fact(task_id=task_id, job_id=job_id, attempt=attempt, last=True, failed=failed)
+    return fact.SerializeToString(), f"{task_id}.{attempt}.lost"
+
+
 def handler(bus: Bus, service: str, do: Do) -> Handler:
     """A worker's handler that parses the task and gives it a report."""
 

@@ -2,7 +2,7 @@
 
 - A message is acknowledged when its handler has returned, and is kept alive by heartbeats until then.
 - A dependency that is away (`Unavailable`) is waited for with the task in hand; that counts as no failure.
-- Any other error hands the task back with growing pauses; after `MAX_DELIVERIES`, crashes included, it is given up:
+- Any other error hands the task back with growing pauses; after `MAX_DELIVERIES`, whatever ended them, it is given up:
   a copy goes to `DEAD` and `give_up` reports the failure, so that nothing waits for it for ever.
 """
 
@@ -26,7 +26,7 @@ from mesh.streams import LANES, work_subject
 
 log = logging.getLogger(__name__)
 
-MAX_DELIVERIES = 5
+MAX_DELIVERIES = 8
 _HAND_BACK_SECONDS = (1.0, 5.0, 15.0, 60.0)
 
 Handler = Callable[[bytes], Awaitable[None]]
@@ -76,9 +76,11 @@ class Worker:
         ends = time.monotonic() + within
         while self._held and time.monotonic() < ends:  # noqa: ASYNC110  # ends once in a process's life
             await asyncio.sleep(0.05)
+        left = list(self._held.values())
         for task in self._tasks:
             task.cancel()
-        for message in list(self._held.values()):
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for message in left:
             await self._hand_back(message, 0)
 
     async def check(self) -> None:

@@ -1,5 +1,6 @@
 """Requests and results to and from messages."""
 
+import orjson
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
@@ -18,7 +19,8 @@ def to_outcome(result: AnalysisResult, milliseconds: int) -> AnalysisOutcome:
     usage = result.token_usage
     data = {**result.result_data, "warnings": list(result.warnings)} if result.warnings else result.result_data
     return AnalysisOutcome(
-        result_data=ParseDict(data, Struct()),
+        # JSON knows no infinity; a model that says one means "no number".
+        result_data=ParseDict(orjson.loads(orjson.dumps(data)), Struct()),
         confidence=result.confidence,
         model_version=result.model_version,
         token_usage=TokenUsage(

@@ -53,4 +53,11 @@ class Analyst:
 
     async def _pages(self, document_id: str) -> list[Page]:
         request = StreamPagesRequest(document_id=document_id, include_lines=True)
-        return [response.page async for response in client.stream(self._documents.StreamPages, request)]
+        return [_slim(response.page) async for response in client.stream(self._documents.StreamPages, request)]
+
+
+def _slim(page: Page) -> Page:
+    """The page without its words: lines are what evidence is shown by, and words are most of a scanned page."""
+    for line in page.lines:
+        line.ClearField("words")
+    return page

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
 
 _LANGUAGES_SECONDS = 30.0
+_AWAY_SECONDS = 3.0
 
 
 class Languages:
@@ -48,7 +49,8 @@ class Languages:
     async def _ask(self) -> None:
         try:
             answer = await client.call(self._ocr.ListEngines, ListEnginesRequest(), seconds=2)
-        except Unavailable:
+        except (Unavailable, DeadlineExceeded):
+            self._asked_at = time.monotonic() - _LANGUAGES_SECONDS + _AWAY_SECONDS
             return
         self._known = frozenset(language for engine in answer.engines for language in engine.languages)
         self._asked_at = time.monotonic()

@@ -1,12 +1,12 @@
 """Handlers of `work.inspect` and `work.extract`: ask a sandboxed child, report what it says."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from contextlib import aclosing
 
 from mesh import pages
 from mesh.blobs import Blobs
 from mesh.errors import NotFound
-from mesh.sandbox import Sandbox, SandboxError
+from mesh.sandbox import HandlerFailed, Sandbox, SandboxError
 from mesh.tasks import Report
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected, PagesExtracted
 from pagemesh.results.v1.job_pb2 import ReadMode
@@ -18,6 +18,13 @@ FACT_BYTES = 512 << 10
 """About how much one fact carries: well below the broker's limit of 1 MiB."""
 
 TOO_MUCH = "Reading this took more memory or time than is allowed."
+
+
+def _blame(error: SandboxError, failed_code: str) -> tuple[str, str]:
+    """Code and message for what ended the reading."""
+    if isinstance(error, HandlerFailed):
+        return failed_code, "This is damaged in a way that cannot be read."
+    return "out_of_resources", TOO_MUCH
 
 
 class Reader:
@@ -35,10 +42,15 @@ class Reader:
             return await report.fail(error.code, error.message)
         request.inspect = True
         # When reading on the way ends the child, inspection alone may do, and each page is then tried by itself.
-        for request.read_small in (True, False):
-            with suppress(SandboxError):
-                return await self._inspect(task, request, report)
-        return await report.fail("out_of_resources", TOO_MUCH)
+        try:
+            request.read_small = True
+            return await self._inspect(task, request, report)
+        except SandboxError:
+            request.read_small = False
+        try:
+            return await self._inspect(task, request, report)
+        except SandboxError as error:
+            return await report.fail(*_blame(error, "corrupt_document"))
 
     async def _inspect(self, task: Task, request: ReadRequest, report: Report) -> None:
         fact, failure = DocumentInspected(), None
@@ -61,8 +73,9 @@ class Reader:
             while left:
                 try:
                     failure = await self._extract(task, left, collected, report)
-                except SandboxError:
-                    collected.append(pages.failed(left.pop(0), "out_of_resources", TOO_MUCH))
+                except SandboxError as error:
+                    if left:  # else it ended after the last page
+                        collected.append(pages.failed(left.pop(0), *_blame(error, "unreadable_page")))
                 else:
                     if failure:
                         return await report.fail(failure.code, failure.message)

@@ -3,7 +3,7 @@
 from mesh import pages
 from mesh.blobs import Blobs
 from mesh.errors import InvalidArgument, NotFound, PagemeshError, TooMuch
-from mesh.sandbox import Sandbox, SandboxError
+from mesh.sandbox import HandlerFailed, Sandbox, SandboxError
 from mesh.tasks import Report
 from pagemesh.ocr.v1.events_pb2 import PageRecognized
 from pagemesh.results.v1.outcome_pb2 import PageOutcome
@@ -31,6 +31,8 @@ class PageReader:
         try:
             async for payload in self._sandbox.run(request.SerializeToString()):
                 answer = ReadFrame.FromString(payload)  # read to the end: leaving early would cost the child its life
+        except HandlerFailed as error:
+            raise InvalidArgument("The engine failed on the page.", "OCR_FAILED") from error
         except SandboxError as error:
             raise TooMuch(TOO_MUCH, "OUT_OF_RESOURCES") from error
         if answer is None:

@@ -7,7 +7,9 @@ taken one by one, so that a bad fact harms itself alone.
 import asyncio
 import logging
 from contextlib import suppress
+from uuid import UUID
 
+from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
@@ -16,6 +18,8 @@ from mesh.blobs import Blobs
 from mesh.bus import MESSAGE_ID, Bus
 from mesh.errors import Unavailable
 from mesh.pull import PullConsumer
+from mesh.streams import fact_subject
+from mesh.tasks import failure
 from mesh.worker import MAX_DELIVERIES
 from pagemesh.work.v1.work_pb2 import Fact
 from services.results.outbox import Outbox
@@ -40,18 +44,27 @@ class Intake:
         self._outbox = outbox
         self._status = status
         self._queue: asyncio.Queue[Msg] = asyncio.Queue()
+        self._stopping = False
         self._consumer = PullConsumer(bus, "FACTS", "results", "facts.>", 2 * _BATCH, self._queue.put_nowait)
 
     async def run(self) -> None:
         """Takes facts in for ever."""
         await self._consumer.start()
-        while True:
+        while not self._stopping:
             batch = [await self._queue.get()]
             while len(batch) < _BATCH and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             for _ in batch:
                 self._consumer.taken()
             await self._take(batch)
+
+    async def stop(self) -> None:
+        """Takes no more and hands back what waits; the batch in hand is finished by `run`."""
+        self._stopping = True
+        await self._consumer.stop()
+        while not self._queue.empty():
+            with suppress(NatsError):
+                await self._queue.get_nowait().nak()
 
     async def _take(self, batch: list[Msg]) -> None:
         while True:
@@ -90,7 +103,18 @@ class Intake:
                 return
             message_id = (message.headers or {}).get(MESSAGE_ID, message.reply)
             await self._bus.publish("dead.fact", message.data, f"dead.{message_id}")
+            await self._fail_task(message.data)
             await message.ack()
+
+    async def _fail_task(self, payload: bytes) -> None:
+        """The task must not wait for a fact that cannot be taken in."""
+        try:
+            fact = Fact.FromString(payload)
+            UUID(fact.task_id), UUID(fact.job_id)
+        except (DecodeError, ValueError):
+            return  # it is about no task of ours
+        if not fact.HasField("failed"):
+            await self._bus.publish(fact_subject("results"), *failure(fact.task_id, fact.job_id, fact.attempt))
 
 
 def _received(message: Msg) -> Received:

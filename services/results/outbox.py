@@ -9,12 +9,12 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from contextlib import suppress
 from uuid import UUID
 
 from mesh.bus import Bus
-from mesh.errors import Unavailable
-from mesh.streams import work_subject
+from mesh.errors import PagemeshError, Unavailable
+from mesh.streams import fact_subject, work_subject
+from mesh.tasks import failure
 from services.results import work
 from services.results.store import Store
 from services.results.store.tasks import TaskRecord
@@ -27,6 +27,9 @@ _LOOK_SECONDS = 1.0
 _LOOK_AT = 500
 _PUBLISH_SECONDS = 1.0
 _ON_THE_WAY_SECONDS = 25.0
+_REMEMBER_SECONDS = 120.0
+MAX_ATTEMPTS = 6
+"""How often a task is published; one that gets lost that often would get lost for ever."""
 
 
 class Outbox:
@@ -61,10 +64,13 @@ class Outbox:
     async def _publish(self, task: TaskRecord) -> None:
         subject = work_subject(task.kind, task.lane)
         async with self._slots:
-            with suppress(Unavailable):
+            try:
                 _, sequence = await self._bus.publish(
                     subject, work.message(task), message_id(task), _PUBLISH_SECONDS, task.headers
                 )
+            except PagemeshError as error:
+                log.warning("task not published yet", extra={"task": str(task.id), "error": error.message})
+            else:
                 self._confirmed.append((task.id, task.attempt, sequence))
 
     async def _note(self) -> None:
@@ -82,7 +88,7 @@ class Reconciler:
     """Publishes again whatever is unfinished and neither waits nor is worked on.
 
     A work queue keeps a message until it is acknowledged, and a worker acknowledges only after its facts are durable.
-    So a task is live exactly while its message is in the stream, or its facts wait to be taken in.
+    So a task is live while its message is in the stream, or its facts wait to be taken in.
     """
 
     def __init__(self, bus: Bus, store: Store, outbox: Outbox) -> None:
@@ -105,11 +111,11 @@ class Reconciler:
 
     async def look(self) -> int:
         """Checks the tasks that are due; answers how many. Raises Unavailable."""
+        await self._bus.check()
         async with self._store.reading() as tables:
             due = await tables.tasks.due(_LOOK_AT)
         if not due:
             return 0
-        await self._bus.check()
         unpublished = [task for task in due if task.sequence is None]
         self._outbox.hand_out(unpublished)
         published = [task for task in due if task.sequence is not None]
@@ -126,12 +132,17 @@ class Reconciler:
     def _surely_lost(self, missing: Sequence[TaskRecord], no_facts_wait: bool) -> list[TaskRecord]:
         """Those of the tasks whose facts cannot be on their way, or have been so for too long."""
         now = time.monotonic()
-        seen = {message_id(task): self._missing.get(message_id(task), now) for task in missing}
-        self._missing = seen
-        return [task for task in missing if no_facts_wait or now - seen[message_id(task)] > _ON_THE_WAY_SECONDS]
+        self._missing = {key: since for key, since in self._missing.items() if now - since < _REMEMBER_SECONDS}
+        waited = {task.id: now - self._missing.setdefault(message_id(task), now) for task in missing}
+        return [task for task in missing if no_facts_wait or waited[task.id] > _ON_THE_WAY_SECONDS]
 
     async def _publish_again(self, lost: Sequence[TaskRecord]) -> None:
         log.warning("publishing lost tasks again", extra={"count": len(lost)})
+        for task in lost:
+            if task.attempt >= MAX_ATTEMPTS:
+                fact, fact_id = failure(str(task.id), str(task.job_id), task.attempt)
+                await self._bus.publish(fact_subject("results"), fact, fact_id, _PUBLISH_SECONDS)
+        lost = [task for task in lost if task.attempt < MAX_ATTEMPTS]
         async with self._store.transaction() as tables:
             again = [await tables.tasks.again(task) for task in sorted(lost, key=lambda task: task.id)]
         self._outbox.hand_out([task for task in again if task])

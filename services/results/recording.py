@@ -3,7 +3,7 @@
 Statements are per batch, not per job, since trips to the database are most of what taking in a fact costs.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -86,10 +86,11 @@ class Recording:
         for case in cases:
             case.read()
         await self._settle([(case, await self._pages(case)) for case in cases])
-        await self._close_tasks(cases)
+        unfinished = await self._close_tasks(cases)
         for case in cases:
             await self._finish(case)
-        await self._save(cases, [fact.task_id for case in cases for fact in case.facts if fact.last])
+        done = {UUID(fact.task_id) for case in cases for fact in case.facts if fact.last}
+        await self._save(cases, done - unfinished)
 
     async def _pages(self, case: _Case) -> list[PageRecord]:
         return [await self._page(outcome) for outcome in case.outcomes]
@@ -111,24 +112,29 @@ class Recording:
             mine = [first[key] for key in new if key[0] == case.document.id]
             pipeline.settled(case.job, mine)
 
-    async def _close_tasks(self, cases: Sequence[_Case]) -> None:
-        """A task that ended, well or not, leaves none of its pages open."""
+    async def _close_tasks(self, cases: Sequence[_Case]) -> set[UUID]:
+        """A task that failed leaves none of its pages open. Answers tasks that ended before all their pages came.
+
+        Facts may overtake each other, or get lost with the broker; such a task stays, and if nothing more comes of it
+        the reconciler hands it out again.
+        """
         closing = {UUID(fact.task_id): (case, fact) for case in cases for fact in case.facts if _may_leave_pages(fact)}
         tasks = await self._tables.tasks.get(closing) if closing else {}
-        failing: list[tuple[_Case, list[PageRecord]]] = []
+        unfinished: set[UUID] = set()
         for task_id, task in tasks.items():
             case, fact = closing[task_id]
-            problem = Problem(
-                fact.failed.code or "unreadable_page", fact.failed.message or "The page could not be read."
-            )
-            if task.pages:
-                left = await self._tables.pages.unsettled(case.document.id, task.pages)
-                failing.append((case, [PageRecord(number=number, problem=problem) for number in left]))
-            elif fact.HasField("failed"):
-                pipeline.failed(case.job, problem)
-        if any(pages for _, pages in failing):
-            for one in failing:
-                await self._settle([one])
+            left = await self._tables.pages.unsettled(case.document.id, task.pages) if task.pages else []
+            if fact.HasField("failed"):
+                await self._fail(case, task, left, Problem(fact.failed.code, fact.failed.message))
+            elif left:
+                unfinished.add(task_id)
+        return unfinished
+
+    async def _fail(self, case: _Case, task: TaskRecord, left: Sequence[int], problem: Problem) -> None:
+        if task.pages:
+            await self._settle([(case, [PageRecord(number=number, problem=problem) for number in left])])
+        else:
+            pipeline.failed(case.job, problem)
 
     async def _finish(self, case: _Case) -> None:
         for fact in case.facts:
@@ -140,13 +146,13 @@ class Recording:
             failures = await self._tables.pages.failures(case.document.id) if case.job.pages_failed else ()
             case.wanted += pipeline.finish_reading(case.job, Ending(failures))
 
-    async def _save(self, cases: Sequence[_Case], done: Sequence[str]) -> None:
+    async def _save(self, cases: Sequence[_Case], done: Collection[UUID]) -> None:
         for case in cases:
             case.update_document()
         waited_for = await self._tables.jobs.save_all(
             [case.job for case in cases],
             [case.document for case in cases if case.job.type == "text_extraction"],
-            [UUID(task_id) for task_id in done],
+            done,
         )
         self.jobs += [case.job for case in cases]
         for case in cases:
@@ -168,7 +174,7 @@ class Recording:
         for case in cases:
             case.wanted += pipeline.document_read(case.job, ended[case.document.id])
         if cases:
-            await self._save(cases, [])
+            await self._save(cases, ())
 
 
 def _may_leave_pages(fact: Fact) -> bool:

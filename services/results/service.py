@@ -1,13 +1,14 @@
 """The results service, put together."""
 
 import asyncio
+import logging
+from collections.abc import Sequence
 
 import grpc
 
 from mesh import db
 from mesh.blobs import Blobs
 from mesh.bus import Bus
-from mesh.errors import Unavailable
 from mesh.server import MeshServer, ServiceSpec
 from mesh.verifier import remote_verifier
 from pagemesh.results.v1.results_pb2_grpc import (
@@ -25,6 +26,8 @@ from services.results.store import Store
 from services.results.store.database import MIGRATIONS, SCHEMA
 from services.results.submission import Submission
 
+log = logging.getLogger(__name__)
+
 
 async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     """Runs the service until `stop` is set, then drains."""
@@ -33,6 +36,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     store = Store(db.connect(url, SCHEMA, settings.database_pool))
     blobs = Blobs(settings.storage_url)
     outbox, status = Outbox(bus, store), StatusFeed(bus)
+    jobs = JobServicer(store, Submission(store, outbox, status), bus)
     intake = Intake(bus, store, blobs, outbox, status)
     loops = [
         asyncio.create_task(loop)
@@ -43,22 +47,33 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     ]
 
     def register(server: grpc.aio.Server) -> list[str]:
-        add_JobServiceServicer_to_server(JobServicer(store, Submission(store, outbox, status), bus), server)
+        add_JobServiceServicer_to_server(jobs, server)
         add_DocumentServiceServicer_to_server(DocumentServicer(store, blobs, status), server)
         add_UsageServiceServicer_to_server(UsageServicer(store), server)
         return [f"pagemesh.results.v1.{name}Service" for name in ("Job", "Document", "Usage")]
 
-    async def loops_live() -> None:
-        if any(loop.done() for loop in loops):
-            raise Unavailable("A loop of the service has ended.", dependency="results")
-
-    checks = {"database": store.check, "messaging": bus.check, "storage": blobs.check, "loops": loops_live}
+    checks = {"database": store.check, "messaging": bus.check, "storage": blobs.check}
     server = MeshServer(ServiceSpec("results", register, await remote_verifier(settings, bus), checks=checks), settings)
     await server.start()
-    await stop.wait()
-    await server.stop()
+    ended = await _first_ended(stop, loops)
+    jobs.close()
+    await asyncio.gather(server.stop(), intake.stop())
     for loop in loops:
         loop.cancel()
+    await asyncio.wait(loops)
     await outbox.finish()
     await bus.close()
     await store.close()
+    if ended:
+        raise SystemExit(1)  # whoever supervises the process starts it again
+
+
+async def _first_ended(stop: asyncio.Event, loops: Sequence[asyncio.Task[None]]) -> asyncio.Task[None] | None:
+    """Waits for `stop`, or for a loop that ended though it never should; logs why."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait({stopping, *loops}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    ended = next((loop for loop in loops if loop.done()), None)
+    if ended and not ended.cancelled():
+        log.error("a loop of the service has ended", exc_info=ended.exception())
+    return ended

@@ -23,7 +23,7 @@ from pagemesh.results.v1.usage_pb2_grpc import UsageServiceServicer
 from services.results import convert, pipeline
 from services.results.convert import to_uuid
 from services.results.metering import EPOCH
-from services.results.records import TERMINAL, DocumentRecord, JobRecord, PageRecord
+from services.results.records import DocumentRecord, JobRecord, PageRecord
 from services.results.status import StatusFeed
 from services.results.store import Store
 from services.results.submission import Submission
@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
     Context = grpc.aio.ServicerContext[Any, Any]
 
-_WATCH_SECONDS = 5.0
+_WATCH_SECONDS = 2.0
+_STREAM_BATCH = 16
+_ENDED = frozenset({JobState.JOB_STATE_COMPLETED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
 _LAST_DAY = 2_000_000
 
 
@@ -44,11 +46,18 @@ class JobServicer(JobServiceServicer):
         self._store = store
         self._submission = submission
         self._bus = bus
+        self._closing = False
+
+    def close(self) -> None:
+        """Lets those go who follow jobs, within `_WATCH_SECONDS`: they ask another replica."""
+        self._closing = True
 
     async def SubmitJob(self, request: pb.SubmitJobRequest, context: "Context") -> pb.SubmitJobResponse:
         """See the proto."""
         caller = identity.current()
         sent = request.document
+        if not sent.storage_key.startswith(f"originals/{caller.organization_id}/"):
+            raise InvalidArgument("The original is not among your organization's.", field="document.storage_key")
         document = DocumentRecord(
             id=to_uuid(sent.id, "document.id"),
             organization_id=UUID(caller.organization_id),
@@ -88,7 +97,7 @@ class JobServicer(JobServiceServicer):
                 if job.revision > revision:
                     revision = job.revision
                     yield pb.WatchJobResponse(job=job)
-                if JobState.Name(job.state).rpartition("_")[2].lower() in TERMINAL:
+                if job.state in _ENDED or self._closing:
                     return
                 # Status may get lost with the broker; looking now and then costs little.
                 await _wait(changed, _WATCH_SECONDS)
@@ -137,7 +146,7 @@ class DocumentServicer(DocumentServiceServicer):
         sort = _choice(pb.DocumentSort, request.sort, "DOCUMENT_SORT_", "sort") or "created_at"
         async with self._store.reading() as tables:
             documents, total = await tables.documents.list(
-                _organization(), state, request.search, sort, request.ascending, limit, offset
+                _organization(), state, _text(request.search), sort, request.ascending, limit, offset
             )
         return pb.ListDocumentsResponse(documents=[convert.document_message(one) for one in documents], total=total)
 
@@ -145,9 +154,13 @@ class DocumentServicer(DocumentServiceServicer):
         """See the proto."""
         organization_id, document_id = _organization(), to_uuid(request.document_id, "document_id")
         async with self._store.transaction() as tables:
-            job_ids = [job.id for job in await tables.jobs.of_document(document_id)]
-            # Jobs before their document, as everywhere, so that two transactions never wait for each other.
-            running = [job for job, _ in (await tables.jobs.lock(job_ids)).values() if not job.ended]
+            jobs = await tables.jobs.of_document(document_id)
+            job_ids = [job.id for job in jobs]
+            # The reading job, then the others, then the document: as everywhere, so that two transactions never wait
+            # for each other.
+            locked = await tables.jobs.lock([job.id for job in jobs if job.type == "text_extraction"])
+            locked |= await tables.jobs.lock([job.id for job in jobs if job.type != "text_extraction"])
+            running = [job for job, _ in locked.values() if not job.ended]
             if not await tables.documents.delete(organization_id, document_id):
                 raise NotFound("There is no such document.")
             for job in running:
@@ -170,15 +183,21 @@ class DocumentServicer(DocumentServiceServicer):
     ) -> AsyncIterator[pb.StreamPagesResponse]:
         """See the proto."""
         document = await self._document(request.document_id)
-        async with self._store.reading() as tables:
-            async for page in tables.pages.each(document.id):
+        number, more = 0, True
+        while more:
+            # No connection is held while a reader takes its time.
+            async with self._store.reading() as tables:
+                pages = await tables.pages.after(document.id, number, _STREAM_BATCH)
+            more = len(pages) == _STREAM_BATCH
+            for page in pages:
+                number = page.number
                 yield pb.StreamPagesResponse(page=await self._page(page, request.include_lines))
 
     async def ListAnalyses(self, request: pb.ListAnalysesRequest, context: "Context") -> pb.ListAnalysesResponse:
         """See the proto."""
         document = await self._document(request.document_id)
         async with self._store.reading() as tables:
-            analyses = await tables.analyses.list(document.id, request.analysis_type)
+            analyses = await tables.analyses.list(document.id, _text(request.analysis_type))
         return pb.ListAnalysesResponse(analyses=[convert.analysis_message(one) for one in analyses])
 
     async def _document(self, document_id: str) -> DocumentRecord:
@@ -234,6 +253,11 @@ def _choice(kind: "EnumTypeWrapper[Any]", number: int, prefix: str, field: str) 
     if number and number not in kind.values():
         raise InvalidArgument(f"{field} has no such value.", field=field)
     return kind.Name(number).removeprefix(prefix).lower() if number else ""
+
+
+def _text(value: str) -> str:
+    """The text as PostgreSQL can compare it: it has no NUL character, so nothing of that name is there."""
+    return value.replace("\0", "\ufffd")
 
 
 def _window(page: int, per_page: int) -> tuple[int, int]:

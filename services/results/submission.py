@@ -28,8 +28,9 @@ class Submission:
         (task,) = work.assignments(job, document, pipeline.submitted(job, document.state))
         values = {"task_id": task.id, "kind": task.kind, "lane": task.lane, "payload": task.payload}
         async with self._store.reading() as tables:
-            if not await tables.jobs.submit(document, job, values, headers):
-                return await self._repeated(document, job)
+            is_new = await tables.jobs.submit(document, job, values, headers)
+        if not is_new:
+            return await self._repeated(document, job)
         self._outbox.hand_out([replace(task, headers=headers)])
         await self._status.tell([job])
         return document, job

@@ -163,7 +163,9 @@ async def test_pages_that_the_caller_sends_are_analysed(analysis: Analysis, ada:
     assert ("analyzing", "outcome") == (first.progress.stage, last.WhichOneof("step"))
     found = MessageToDict(outcome.result_data)
     assert "$1,250,000" in str(found["fields"])
-    assert {1} == {int(each["page"]) for each in next(iter(found["evidence"].values()))}
+    pages = {int(each["page"]) for evidence in found["evidence"].values() for each in evidence}
+    assert pages
+    assert pages <= {1, 2}
     assert (0, "", False) == (outcome.token_usage.total_tokens, outcome.prompt_sha256, outcome.HasField("cost_usd"))
     assert 0 < outcome.confidence <= 1
 

@@ -55,7 +55,7 @@ class Results:
 
     async def submit(self, caller: Caller, name: str = "a.pdf", **more: Any) -> tuple[Document, Job]:
         """Records a new document; `more` are fields of the request."""
-        response = await caller.call(self.jobs.SubmitJob, submission(name, **more))
+        response = await caller.call(self.jobs.SubmitJob, submission(caller, name, **more))
         return response.document, response.job
 
     async def job(self, caller: Caller, job_id: str) -> Job:
@@ -97,7 +97,7 @@ def page(number: int, text: str) -> Page:
     )
 
 
-def submission(name: str = "a.pdf", **more: Any) -> results_pb2.SubmitJobRequest:
+def submission(caller: Caller, name: str = "a.pdf", **more: Any) -> results_pb2.SubmitJobRequest:
     """A request for a new document."""
     document = Document(
         id=str(uuid.uuid4()),
@@ -106,7 +106,7 @@ def submission(name: str = "a.pdf", **more: Any) -> results_pb2.SubmitJobRequest
         file_size=more.pop("file_size", 7),
         mime_type="application/pdf",
         sha256=uuid.uuid4().hex,
-        storage_key="originals/safe.pdf",
+        storage_key=f"originals/{caller.organization_id}/safe.pdf",
     )
     return results_pb2.SubmitJobRequest(document=document, **{"job_id": str(uuid.uuid4()), "priority": 5, **more})
 
@@ -142,7 +142,7 @@ async def results(settings: ResultsSettings, bus: Bus) -> AsyncIterator[Results]
 
 async def test_submitting_records_and_hands_out(results: Results, ada: Caller) -> None:
     """The document is the caller's, the job is pending, and a worker gets its first task with all that it needs."""
-    request = submission("Report.pdf", priority=8, config=JobConfig(languages="eng+hin", password="pässword"))
+    request = submission(ada, "Report.pdf", priority=8, config=JobConfig(languages="eng+hin", password="pässword"))
     response = await ada.call(results.jobs.SubmitJob, request)
     document, job = response.document, response.job
     assert (ada.user_id, "Report.pdf", job_pb2.DOCUMENT_STATE_UPLOADED) == (
@@ -161,7 +161,7 @@ async def test_submitting_records_and_hands_out(results: Results, ada: Caller) -
     held = await results.hands.next(document.id, "inspect")
     source = held.task.inspect.source
     assert (job.id, ada.organization_id, 1) == (held.task.job_id, held.task.organization_id, held.task.attempt)
-    assert ("originals/safe.pdf", "application/pdf", "pässword", 7) == (
+    assert (f"originals/{ada.organization_id}/safe.pdf", "application/pdf", "pässword", 7) == (
         source.storage_key,
         source.mime_type,
         source.password,
@@ -172,7 +172,7 @@ async def test_submitting_records_and_hands_out(results: Results, ada: Caller) -
 
 async def test_a_repeat_answers_what_the_first_one_made(results: Results, ada: Caller) -> None:
     """However often, and at once: one document, one job, one task."""
-    request = submission()
+    request = submission(ada)
     answers = await asyncio.gather(*(ada.call(results.jobs.SubmitJob, request) for _ in range(5)))
     assert 1 == len({(each.document.id, each.job.id) for each in answers})
     held = await results.hands.next(request.document.id, "inspect")
@@ -184,7 +184,7 @@ async def test_a_repeat_answers_what_the_first_one_made(results: Results, ada: C
 
 async def test_taken_ids_are_refused(results: Results, ada: Caller, bob: Caller) -> None:
     """Another content, another job, or another organization under the same ids is no repeat."""
-    request, other = submission(), submission()
+    request, other = submission(ada), submission(ada)
     for each in (request, other):
         await ada.call(results.jobs.SubmitJob, each)
     changed = results_pb2.SubmitJobRequest()
@@ -193,7 +193,10 @@ async def test_taken_ids_are_refused(results: Results, ada: Caller, bob: Caller)
     crossed = results_pb2.SubmitJobRequest()
     crossed.CopyFrom(request)
     crossed.job_id = other.job_id
-    for caller, each in ((ada, changed), (bob, request), (ada, crossed)):
+    stolen = results_pb2.SubmitJobRequest()
+    stolen.CopyFrom(request)
+    stolen.document.storage_key = f"originals/{bob.organization_id}/safe.pdf"
+    for caller, each in ((ada, changed), (bob, stolen), (ada, crossed)):
         with pytest.raises(IllegalState):
             await caller.call(results.jobs.SubmitJob, each)
 
@@ -260,17 +263,27 @@ async def _settled(results: Results, caller: Caller, job_id: str, count: int) ->
     return job.pages_done + job.pages_failed == count
 
 
-async def test_a_task_that_ends_leaves_no_page_open(results: Results, ada: Caller) -> None:
-    """Pages that it did not report fail; so do all of one that failed."""
+async def test_facts_that_overtake_each_other_lose_no_page(results: Results, ada: Caller) -> None:
+    """A task's last fact may come first: its other pages still count. Those of a task that failed have failed."""
     document, job = await results.submit(ada)
     held = await results.hands.next(document.id, "inspect")
     await held.finish(inspected([False, False, True]))
     extract, ocr = [await results.hands.next(document.id, kind) for kind in ("extract", "ocr")]
-    await extract.finish(PagesExtracted(outcomes=await results.outcomes(1)))
     await ocr.fail("worker_lost", "Nobody came back.")
+    await extract.finish(PagesExtracted(outcomes=await results.outcomes(1)))
+    await extract.report.tell(PagesExtracted(outcomes=await results.outcomes(2)), last=False)
     ended = await results.ended(ada, job.id)
     failures = [(each.page, each.code) for each in ended.result.pages_failed]
-    assert (1, [(2, "unreadable_page"), (3, "worker_lost")]) == (ended.pages_done, failures)
+    assert (2, [(3, "worker_lost")]) == (ended.pages_done, failures)
+
+
+async def test_an_original_of_another_organization_is_refused(results: Results, ada: Caller, bob: Caller) -> None:
+    """Nor does a key lead out of the store."""
+    for key in (f"originals/{bob.organization_id}/safe.pdf", "/etc/passwd", "originals/../x"):
+        request = submission(ada)
+        request.document.storage_key = key
+        with pytest.raises(InvalidArgument):
+            await ada.call(results.jobs.SubmitJob, request)
 
 
 @pytest.mark.parametrize("code", ["corrupt_document", "password_required", "out_of_resources"])
@@ -543,7 +556,7 @@ async def test_malformed_submissions_are_invalid(
     results: Results, ada: Caller, change: dict[str, Any], field: str
 ) -> None:
     """Nothing is recorded of them."""
-    request = submission(**change)
+    request = submission(ada, **change)
     with pytest.raises(InvalidArgument) as caught:
         await ada.call(results.jobs.SubmitJob, request)
     assert field == caught.value.details["field"]

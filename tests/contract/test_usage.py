@@ -73,7 +73,7 @@ async def caller(auth_service: AuthSettings) -> Caller:
 async def test_documents_pages_and_tokens_count_once(metered: Metered, caller: Caller, ada: Caller) -> None:
     """Repeated uploads, redelivered facts and failed pages add nothing; another organization has its own."""
     config = JobConfig(analysis=AnalysisConfig(analysis_type="summary"))
-    request = submission(file_size=1000, config=config)
+    request = submission(caller, file_size=1000, config=config)
     for _ in range(3):
         await caller.call(metered.jobs.SubmitJob, request)
     held = await metered.hands.next(request.document.id, "inspect")

@@ -1,6 +1,6 @@
 """The table `pages`: a row is a page that was settled, and it is settled once."""
 
-from collections.abc import AsyncIterator, Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 from uuid import UUID
@@ -28,7 +28,6 @@ _TYPES = {
 _NAMES = ", ".join(_TYPES)
 _ARRAYS = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _TYPES.items())
 _PAGE_FIELDS = tuple(field.name for field in fields(PageRecord) if field.name != "problem")
-_BATCH = 32
 
 _SETTLE = text(f"""
     WITH settled AS (
@@ -93,16 +92,10 @@ class Pages:
         total = (await self._connection.execute(_COUNT, {"document_id": document_id})).scalar_one()
         return [_page(row) for row in rows], total
 
-    async def each(self, document_id: UUID) -> AsyncIterator[PageRecord]:
-        """Every page read so far, in order, a few at a time in memory."""
-        after, more = 0, True
-        while more:
-            parameters = {"document_id": document_id, "after": after, "limit": _BATCH}
-            rows = (await self._connection.execute(_AFTER, parameters)).all()
-            more = len(rows) == _BATCH
-            for row in rows:
-                after = row.number
-                yield _page(row)
+    async def after(self, document_id: UUID, number: int, limit: int) -> Sequence[PageRecord]:
+        """The next pages read so far, in order, after the one of that number."""
+        parameters = {"document_id": document_id, "after": number, "limit": limit}
+        return [_page(row) for row in await self._connection.execute(_AFTER, parameters)]
 
 
 def _page(row: Row[Any]) -> PageRecord:

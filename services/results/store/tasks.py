@@ -40,7 +40,9 @@ _AGAIN = text(f"""
     WHERE id = :id AND attempt = :attempt
     RETURNING {_COLUMNS}
 """)
-_CHECK_ALL = text("UPDATE tasks SET check_at = now() WHERE sequence IS NOT NULL")
+_CHECK_ALL = text("""
+    UPDATE tasks SET check_at = now() WHERE id IN (SELECT id FROM tasks FOR UPDATE SKIP LOCKED)
+""")
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Tasks:
         return _task(row) if row else None
 
     async def check_all(self) -> None:
-        """Makes every published task due: the broker may have lost them."""
+        """Makes every task due: the broker may have lost them."""
         await self._connection.execute(_CHECK_ALL)
 
 

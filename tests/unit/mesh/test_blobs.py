@@ -138,11 +138,11 @@ async def test_a_store_that_is_there_passes_its_check(blobs: Blobs) -> None:
 async def test_old_copies_are_forgotten() -> None:
     """A few copies are kept, the latest used among them, and none outlives its owner."""
     blobs = Blobs("memory://")
-    first, *others = [await _copied(blobs, f"key-{number}") for number in range(16)]
+    first, *others = [await _copied(blobs, f"key-{number}") for number in range(64)]
     await blobs.local_path("key-0")
     newest = await _copied(blobs, "one more")
     assert [True, False, True] == [path.exists() for path in (first, others[0], newest)]
-    assert 16 == len(list(newest.parent.iterdir()))
+    assert 64 == len(list(newest.parent.iterdir()))
     del blobs
     assert not newest.parent.exists()
 

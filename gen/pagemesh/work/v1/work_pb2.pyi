@@ -242,7 +242,7 @@ Global___AnalyzeTask: _TypeAlias = AnalyzeTask  # noqa: Y015
 
 @_typing.final
 class Fact(_message.Message):
-    """One message on `events.job.*` or `events.page.*`: what came of a task, wholly or in part."""
+    """One message on `facts.<service>`: what came of a task, wholly or in part."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
