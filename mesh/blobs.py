@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import weakref
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlparse
@@ -26,6 +26,7 @@ from obstore.exceptions import BaseError, NotFoundError
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 from mesh.errors import NotFound, Unavailable
+from mesh.folders import Folders
 
 PART_BYTES = 8 << 20
 _COPIES_KEPT = 64
@@ -34,9 +35,10 @@ _COPIES_KEPT = 64
 class BlobWriter:
     """Collects a blob piece by piece; large ones go out in parts."""
 
-    def __init__(self, store: ObjectStore, key: str) -> None:
+    def __init__(self, store: ObjectStore, key: str, put: Callable[[str, bytes], Awaitable[None]]) -> None:
         self._store = store
         self._key = key
+        self._put = put
         self._buffer = bytearray()
         self._upload: obstore.AsyncWritableFile | None = None
 
@@ -49,14 +51,16 @@ class BlobWriter:
             await self._upload.write(bytes(self._buffer))
             self._buffer.clear()
 
-    async def finish(self) -> None:
-        """Makes the blob appear whole."""
-        if self._upload is None:
-            await obstore.put_async(self._store, self._key, bytes(self._buffer))
+    async def finish(self) -> bool:
+        """Makes the blob appear whole; whether it went out in parts."""
+        upload = self._upload
+        if upload is None:
+            await self._put(self._key, bytes(self._buffer))
         else:
-            await self._upload.write(bytes(self._buffer))
-            await self._upload.close()
+            await upload.write(bytes(self._buffer))
+            await upload.close()
         self.forget()
+        return upload is not None
 
     def forget(self) -> None:
         """Lets go of what was written; an upload that did not finish takes its parts with it."""
@@ -70,6 +74,7 @@ class Blobs:
     def __init__(self, url: str) -> None:
         self._url = url
         self._root = Path(urlparse(url).path) if url.startswith("file://") else None
+        self._folders = Folders(self._root) if self._root else None
         self._store = _open(url, self._root)
         self._copies: OrderedDict[str, Path] = OrderedDict()
         self._directory: str | None = None
@@ -86,15 +91,21 @@ class Blobs:
     @asynccontextmanager
     async def writer(self, key: str) -> AsyncIterator[BlobWriter]:
         """A writer whose blob appears, durably, when the block ends well, and not at all otherwise."""
-        writer = BlobWriter(self._store, key)
+        writer = BlobWriter(self._store, key, self._put)
         try:
             with _translated(key):
                 yield writer
-                await writer.finish()
+                in_parts = await writer.finish()
+                if in_parts and self._folders:
+                    await asyncio.to_thread(self._folders.sync, key)
         finally:
             writer.forget()  # an error's traceback would keep it
-        if self._root is not None:
-            await asyncio.to_thread(_sync, self._root / key, self._root)
+
+    async def _put(self, key: str, content: bytes) -> None:
+        if self._folders:
+            await asyncio.to_thread(self._folders.write, key, content)
+        else:
+            await obstore.put_async(self._store, key, content)
 
     async def get(self, key: str) -> bytes:
         """A whole blob. Raises NotFound, Unavailable."""
@@ -126,7 +137,7 @@ class Blobs:
         """
         if self._root is not None:
             path = self._root / _checked(key)
-            if not await asyncio.to_thread(path.is_file):
+            if not path.is_file():  # on the loop: a thread would take longer than the look
                 raise NotFound("The original is no longer stored.", "BLOB_MISSING")
             return path
         if key not in self._copies:
@@ -171,7 +182,7 @@ class Blobs:
 def _open(url: str, root: Path | None) -> ObjectStore:
     if root is not None:
         root.mkdir(parents=True, exist_ok=True)
-        return LocalStore(prefix=root, automatic_cleanup=True)
+        return LocalStore(prefix=root)
     if url.startswith("memory://"):
         return MemoryStore()
     return from_url(url)
@@ -198,13 +209,3 @@ def _checked(key: str) -> str:
     if key.startswith("/") or ".." in key.split("/"):
         raise NotFound("The original is no longer stored.", "BLOB_MISSING")
     return key
-
-
-def _sync(path: Path, root: Path) -> None:
-    """Syncs a file and the folders above it, up to the store's own: one of them may be new."""
-    for target in (path, *(folder for folder in path.parents if folder.is_relative_to(root))):
-        handle = os.open(target, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)

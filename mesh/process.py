@@ -1,6 +1,7 @@
 """A service's process: one event loop that runs until SIGTERM or SIGINT asks it to stop."""
 
 import asyncio
+import gc
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -12,6 +13,7 @@ from mesh import logs, telemetry
 from mesh.settings import MeshSettings
 
 _GRACE_SECONDS = 3.0
+_COLLECT_AFTER = 10_000
 
 Main = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
@@ -20,7 +22,15 @@ def run(service: str, settings: MeshSettings, main: Main) -> None:
     """Runs `main(stop)`; `stop` is set when the process is asked to end, and `main` then drains and returns."""
     logs.configure(service, settings.log_level)
     telemetry.start(service, settings)
+    spare_collector()
     uvloop.run(_until_stopped(main, settings.drain_seconds + _GRACE_SECONDS))
+
+
+def spare_collector() -> None:
+    """Leaves what was imported out of garbage collection, and collects less often: by default each 700 objects."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, 20, 20)
 
 
 async def _until_stopped(main: Main, seconds: float) -> None:

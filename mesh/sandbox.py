@@ -1,9 +1,9 @@
 """Child processes in which hostile input is opened: long-lived, limited, and replaced when they die.
 
-A handler is a function `bytes → iterator of bytes`, named `package.module:function`; it runs in the child and yields
-as many frames as it likes. The child limits its own memory and processor time by `setrlimit` (see
-`sandbox_child.py`); the wall clock is watched here, and a child that overruns is killed. What it yielded before it
-died has already arrived.
+A handler is a function `bytes → iterable of bytes`, named `package.module:function`; it runs in the child. Frames of
+an iterator are sent one by one, and what it yielded before the child died has already arrived; those of a list are
+sent together. The child limits its own memory and processor time by `setrlimit` (see `sandbox_child.py`); the wall
+clock is watched here, and a child that overruns is killed.
 """
 
 import asyncio
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 _HEADER = struct.Struct("<BI")
 _MAX_FRAME = 256 << 20
 FRAME, END, FAILED = 0, 1, 2
+GROWN = b"grown"
+"""What the end of a task carries from a child that is to be replaced."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,11 @@ class Limits:
     """Processor time for one task."""
     wall_seconds: float = 120.0
     """Wall-clock time between two frames."""
-    tasks: int = 500
-    """Tasks until a child is replaced, so that what it leaks stays small."""
+    tasks: int = 5_000
+    """Tasks until a child is replaced; one that has grown by half of its memory is replaced at once.
+
+    So what a library leaks is never blamed on the document that meets the limit.
+    """
 
 
 class SandboxError(Exception):
@@ -65,6 +70,7 @@ class _Child:
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
         self.tasks = 0
+        self.grown = False
 
     @property
     def ended(self) -> bool:
@@ -81,6 +87,7 @@ class _Child:
                 async with asyncio.timeout(wall_seconds):
                     kind, frame = await self._frame()
                 if kind == END:
+                    self.grown = frame == GROWN
                     return
                 if kind == FAILED:
                     raise HandlerFailed(frame.decode())
@@ -137,7 +144,7 @@ class Sandbox:
                 child = await self._spawn()
             async for frame in child.ask(request, self._limits.wall_seconds):
                 yield frame
-            finished = child.tasks < self._limits.tasks
+            finished = child.tasks < self._limits.tasks and not child.grown
         except HandlerFailed as error:
             finished = True
             telemetry.SANDBOX_DEATHS.labels(self._name, error.why).inc()

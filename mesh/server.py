@@ -5,16 +5,16 @@ Every call passes these layers, outermost first:
 1. `_measured`: time and status of everything below, errors included.
 2. `_in_context`: the request's id and trace, so that every layer below can log and trace.
 3. `_errors_told`: turns what is raised below into a status; tells nothing of defects.
-4. `_identified`: the caller, before any work; health, reflection and the methods named public pass without.
-5. `_permitted`: whether the caller's token has the scope that the method's proto asks for.
+4. `_identify`: the caller, before any work; health, reflection and the methods named public pass without.
+5. `_permit`: whether the caller's token has the scope that the method's proto asks for.
 6. `_bounded`: a deadline for callers that set none, around the work alone.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -130,8 +130,8 @@ class _Call:
     status: str = "OK"
 
 
-@asynccontextmanager
-async def _measured(call: _Call) -> AsyncIterator[None]:
+@contextmanager
+def _measured(call: _Call) -> Iterator[None]:
     started = time.perf_counter()
     try:
         yield
@@ -139,8 +139,8 @@ async def _measured(call: _Call) -> AsyncIterator[None]:
         telemetry.RPC_SECONDS.labels(call.method, call.status).observe(time.perf_counter() - started)
 
 
-@asynccontextmanager
-async def _in_context(call: _Call) -> AsyncIterator[None]:
+@contextmanager
+def _in_context(call: _Call) -> Iterator[None]:
     context.request_id.set(context.accept_request_id(call.metadata.get(context.REQUEST_ID_KEY)))
     context.traceparent.set(context.accept_traceparent(call.metadata.get(context.TRACEPARENT_KEY)))
     with telemetry.span(call.method.rpartition("/")[2], SpanKind.SERVER):
@@ -163,8 +163,7 @@ async def _errors_told(call: _Call) -> AsyncIterator[None]:
         await call.context.abort_with_status(to_status(Internal("Something went wrong on our side.")))
 
 
-@asynccontextmanager
-async def _identified(call: _Call) -> AsyncIterator[None]:
+async def _identify(call: _Call) -> None:
     identity.become(None)
     context.bearer_token.set("")
     if call.method not in call.spec.public_methods:
@@ -173,14 +172,11 @@ async def _identified(call: _Call) -> AsyncIterator[None]:
             raise Unauthenticated("This needs a bearer token.")
         identity.become(await call.spec.verifier.verify(token))
         context.bearer_token.set(token)
-    yield
 
 
-@asynccontextmanager
-async def _permitted(call: _Call) -> AsyncIterator[None]:
+def _permit(call: _Call) -> None:
     if call.method not in call.spec.public_methods:
         scopes.require(identity.current(), scopes.of_method(call.method))
-    yield
 
 
 @asynccontextmanager
@@ -193,7 +189,13 @@ async def _bounded(call: _Call) -> AsyncIterator[None]:
         raise DeadlineExceeded("This took too long.") from error
 
 
-_LAYERS = (_measured, _in_context, _errors_told, _identified, _permitted)
+@asynccontextmanager
+async def _layered(call: _Call) -> AsyncIterator[None]:
+    with _measured(call), _in_context(call):
+        async with _errors_told(call):
+            await _identify(call)
+            _permit(call)
+            yield
 
 
 class _Layers(grpc.aio.ServerInterceptor):
@@ -219,16 +221,12 @@ class _Layers(grpc.aio.ServerInterceptor):
 def _wrapped(handler: "Handler", make_call: "Callable[[Context], _Call]") -> "Handler":
     async def answer_once(request: Any, ctx: "Context") -> Any:
         call = make_call(ctx)
-        async with AsyncExitStack() as stack:
-            for layer in (*_LAYERS, _bounded):
-                await stack.enter_async_context(layer(call))
+        async with _layered(call), _bounded(call):
             return await behaviour(request, ctx)
 
     async def answer_many(request: Any, ctx: "Context") -> AsyncIterator[Any]:
         call = make_call(ctx)
-        async with AsyncExitStack() as stack:
-            for layer in _LAYERS:  # a stream lives as long as its reader; it has no deadline of ours
-                await stack.enter_async_context(layer(call))
+        async with _layered(call):  # a stream lives as long as its reader; it has no deadline of ours
             async for response in behaviour(request, ctx):
                 yield response
 

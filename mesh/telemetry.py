@@ -20,7 +20,8 @@ SANDBOX_DEATHS = Counter(
     "pagemesh_sandbox_deaths_total", "Sandboxed children that died or were ended.", ["pool", "why"]
 )
 
-_tracer = trace.get_tracer("pagemesh")
+_tracer: trace.Tracer | None = None
+"""Where spans go; None while nobody exports them."""
 
 
 def start(service: str, settings: MeshSettings) -> None:
@@ -32,6 +33,7 @@ def start(service: str, settings: MeshSettings) -> None:
 
 
 def _export_spans(service: str, settings: MeshSettings) -> None:
+    global _tracer
     # Imported here since the SDK costs every service a quarter second of start that most installations do not use.
     from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
     from opentelemetry.sdk.resources import Resource
@@ -42,6 +44,7 @@ def _export_spans(service: str, settings: MeshSettings) -> None:
     provider = TracerProvider(resource=resource)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint=settings.otlp_endpoint)))
     trace.set_tracer_provider(provider)
+    _tracer = provider.get_tracer("pagemesh")
 
 
 @contextmanager
@@ -50,6 +53,9 @@ def span(name: str, kind: SpanKind = SpanKind.INTERNAL) -> Iterator[None]:
 
     Without an exporter the trace context passes through unchanged.
     """
+    if _tracer is None:
+        yield
+        return
     parent = propagate.extract({context.TRACEPARENT_KEY: context.traceparent.get()})
     with _tracer.start_as_current_span(name, context=parent, kind=kind) as current:
         if not current.is_recording():

@@ -20,16 +20,25 @@ class IngestSink:
             timeout=seconds, metadata=context.outgoing_metadata()
         )
 
-    async def begin(self, config: ingest_pb2.UploadConfig) -> None:
-        """Tells what comes. Raises a PagemeshError."""
-        await self._send(ingest_pb2.UploadRequest(config=config))
+        self._config: ingest_pb2.UploadConfig | None = None
+
+    def begin(self, config: ingest_pb2.UploadConfig) -> None:
+        """Tells what comes; it goes together with the first bytes."""
+        self._config = config
 
     async def write(self, chunk: bytes) -> None:
         """Sends the next bytes, as fast as they are taken. Raises what ingest refuses the file with."""
-        await self._send(ingest_pb2.UploadRequest(chunk=chunk))
+        config, self._config = self._config, None
+        if config is None:
+            await self._send(ingest_pb2.UploadRequest(chunk=chunk))
+        else:
+            config.head = chunk
+            await self._send(ingest_pb2.UploadRequest(config=config))
 
     async def finish(self) -> ingest_pb2.UploadResponse:
         """Says that the file is whole; what came of it. Raises what ingest refuses the file with."""
+        if self._config is not None:
+            await self.write(b"")
         try:
             await self._call.done_writing()
             return await self._call

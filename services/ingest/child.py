@@ -18,11 +18,15 @@ _MODES: dict[int, ExtractionMode] = {
 }
 
 
-def handle(payload: bytes) -> Iterator[bytes]:
-    """Frames of a ReadRequest."""
+def handle(payload: bytes) -> Iterable[bytes]:
+    """Frames of a ReadRequest: those of an inspection together, pages one by one."""
     request = ReadRequest.FromString(payload)
+    return list(_told(_inspect(request))) if request.inspect else _told(_read(request, request.pages))
+
+
+def _told(frames: Iterator[ReadFrame]) -> Iterator[bytes]:
     try:
-        for frame in _inspect(request) if request.inspect else _read(request, request.pages):
+        for frame in frames:
             yield frame.SerializeToString()
     except DocumentFault as fault:
         yield ReadFrame(failure=Failure(code=fault.code, message=fault.message)).SerializeToString()

@@ -4,8 +4,7 @@ import unicodedata
 from dataclasses import dataclass
 from typing import Final
 
-import pypdfium2.raw as c
-
+from services.ingest.characters import LINE_END_HYPHEN
 from services.ingest.geometry import Rectangle
 from services.ingest.pdf import OpenPage
 from services.ingest.pictures import Drawn, drawn_on
@@ -64,15 +63,18 @@ def _judge_bare(readable: int, drawn: Drawn) -> Verdict:
 
 def _gibberish(page: OpenPage, text: str) -> bool:
     """Most of the layer has no meaning: replacement, private, control characters, or glyphs without a mapping."""
-    visible = [(index, sign) for index, sign in enumerate(text) if not sign.isspace() and sign != "\ufffe"]
+    visible = "".join(text.split())
     if len(visible) < FEW_CHARACTERS:
         return False
-    sample = visible[:: max(1, len(visible) // SAMPLE)]
-    bad = sum(_unusable(sign) or bool(c.FPDFText_HasUnicodeMapError(page.text, index) == 1) for index, sign in sample)
+    places = range(0, len(text), max(1, len(visible) // SAMPLE))
+    sample = [place for place in places if not text[place].isspace() and text[place] != LINE_END_HYPHEN]
+    bad = sum(_unusable(text[place]) or page.is_unmapped(place) for place in sample)
     return bool(bad >= GIBBERISH * len(sample))
 
 
 def _unusable(sign: str) -> bool:
+    if sign < "\x7f":
+        return sign < " "
     return sign == "\ufffd" or unicodedata.category(sign) in _UNUSABLE
 
 

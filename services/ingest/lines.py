@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 import pypdfium2.raw as c
 
@@ -18,8 +18,7 @@ _BREAK: Final = re.compile("(\r\n|\n|\ufffe)")
 _WORD: Final = re.compile(r"\S+")
 
 
-@dataclass(frozen=True, slots=True)
-class TextLine:
+class TextLine(NamedTuple):
     """A line: its text, its place, the wide gaps in it (left and right ends), and whether its last word goes on."""
 
     text: str
@@ -36,8 +35,7 @@ class TextLine:
         return bottom - top > 2 * (right - left) and len(self.text) > 2
 
 
-@dataclass(frozen=True, slots=True)
-class TextWord:
+class TextWord(NamedTuple):
     """A run of characters without white space, and its place."""
 
     text: str
@@ -145,4 +143,4 @@ def line_words(page: OpenPage, line: TextLine) -> Iterator[TextWord]:
         boxes = page.rectangles(line.start + match.start(), len(match.group()))
         word = clean(match.group())
         if boxes and word:
-            yield TextWord(word, union(boxes))
+            yield TextWord(word, boxes[0] if len(boxes) == 1 else union(boxes))

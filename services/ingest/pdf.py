@@ -27,6 +27,7 @@ def _untyped(function: Any, *arguments: Any) -> Any:
 
 
 _count_rects: Final = _untyped(c.FPDFText_CountRects, ctypes.c_int, ctypes.c_int)
+_has_unicode_map_error: Final = _untyped(c.FPDFText_HasUnicodeMapError, ctypes.c_int)
 _get_rect: Final = _untyped(c.FPDFText_GetRect, ctypes.c_int, *[ctypes.c_void_p] * 4)
 
 logging.getLogger("pypdfium2").setLevel(logging.CRITICAL)
@@ -90,6 +91,10 @@ class OpenPage:
         buffer = (ctypes.c_ushort * (2 * count + 1))()
         units = c.FPDFText_GetText(self.text, 0, count, buffer)
         return bytes(memoryview(buffer)[: max(units - 1, 0)]).decode("utf-16-le", "replace")
+
+    def is_unmapped(self, index: int) -> bool:
+        """Whether the font of the character tells no Unicode for it."""
+        return bool(_has_unicode_map_error(self._handle, index) == 1)
 
     def rectangles(self, start: int, count: int) -> list[Rectangle]:
         """The boxes of `count` characters from `start` (-1: all), one for each run on one line, as displayed."""

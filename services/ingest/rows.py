@@ -95,13 +95,15 @@ def _middle(group: Sequence[TextWord]) -> float:
 
 
 def _segments(words: Sequence[TextWord]) -> list[Segment]:
-    height = median(word.box.height for word in words)
+    height = median([word.box.bottom - word.box.top for word in words])
     groups = [[words[0]]]
     for word in words[1:]:
-        gap = word.box.left - max(w.box.right for w in groups[-1][-2:])
-        if gap > (FIGURE_GAP if _are_figures(groups[-1][-1].text, word.text) else CELL_GAP) * height:
-            groups.append([])
-        groups[-1].append(word)
+        group = groups[-1]
+        gap = word.box.left - max(group[-1].box.right, group[-2 % len(group)].box.right)
+        if gap > CELL_GAP * height or (gap > FIGURE_GAP * height and _are_figures(group[-1].text, word.text)):
+            groups.append([word])
+        else:
+            group.append(word)
     return [Segment(tuple(group)) for group in groups]
 
 

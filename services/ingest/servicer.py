@@ -69,7 +69,7 @@ class IngestServicer(IngestServiceServicer):
         config = await _config(request_iterator)
         await self._languages.require(config.job.languages)
         organization_id = identity.current().organization_id
-        stored = await upload.store(self._blobs, organization_id, _chunks(request_iterator), config.max_bytes)
+        stored = await upload.store(self._blobs, organization_id, _chunks(config, request_iterator), config.max_bytes)
         try:
             response = await client.call(self._jobs.SubmitJob, _submission(config, stored))
         except PagemeshError as error:
@@ -88,7 +88,9 @@ async def _config(requests: AsyncIterator[UploadRequest]) -> UploadConfig:
     return first.config
 
 
-async def _chunks(requests: AsyncIterator[UploadRequest]) -> AsyncIterator[bytes]:
+async def _chunks(config: UploadConfig, requests: AsyncIterator[UploadRequest]) -> AsyncIterator[bytes]:
+    yield config.head
+    config.ClearField("head")  # a large file's need not stay while the rest comes
     async for request in requests:
         if request.HasField("config"):
             raise InvalidArgument("The config comes once.", field="config")

@@ -194,6 +194,15 @@ async def test_pieces_may_have_any_size(ingest: Ingest, ada: Caller, piece: int)
     assert content == await ingest.blobs.get(response.document.storage_key)
 
 
+@pytest.mark.parametrize("head", [1, 1023, 3000])
+async def test_the_first_bytes_may_come_with_the_config(ingest: Ingest, ada: Caller, head: int) -> None:
+    """So that a small file is one message."""
+    content = documents.text_pdf()[:3000]
+    requests = [UploadRequest(config=config_of(head=content[:head])), *chunks(content[head:], 1000)]
+    response = await ingest.send(ada, requests)
+    assert content == await ingest.blobs.get(response.document.storage_key)
+
+
 @pytest.mark.parametrize(
     ("content", "kind", "reason"),
     [

@@ -303,9 +303,9 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         config = (await anext(aiter(request_iterator))).config
         self.configs.append(config)
         content = bytearray()
-        async for piece in request_iterator:
-            self.largest_chunk = max(self.largest_chunk, len(piece.chunk))
-            content += piece.chunk
+        async for chunk in _pieces(config, request_iterator):
+            self.largest_chunk = max(self.largest_chunk, len(chunk))
+            content += chunk
             if not content.startswith(b"%PDF"[: len(content)]):
                 raise InvalidArgument("The content is no PDF, PNG, JPEG or TIFF.", "INVALID_FILE_TYPE")
             if len(content) > config.max_bytes:
@@ -427,3 +427,11 @@ def _results(results: Results) -> Registration:
         return []
 
     return register
+
+
+async def _pieces(
+    config: ingest_pb2.UploadConfig, rest: AsyncIterator[ingest_pb2.UploadRequest]
+) -> AsyncIterator[bytes]:
+    yield config.head
+    async for piece in rest:
+        yield piece.chunk

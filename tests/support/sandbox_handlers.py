@@ -6,6 +6,8 @@ import sys
 import time
 from collections.abc import Iterator
 
+_HOARD: list[bytearray] = []
+
 
 def handle(request: bytes) -> Iterator[bytes]:
     """Does what the request says."""
@@ -64,6 +66,11 @@ def _hog(rest: bytes) -> Iterator[bytes]:
         hoard.append(bytearray(16 << 20))
 
 
+def _grow(rest: bytes) -> Iterator[bytes]:
+    _HOARD.append(bytearray(int(rest)))
+    yield str(os.getpid()).encode()
+
+
 def _raise(rest: bytes) -> Iterator[bytes]:
     yield b"before"
     raise LookupError("secret of the document")
@@ -100,6 +107,7 @@ _HANDLERS = {
     "sleep": _sleep,
     "slow": _slow,
     "hog": _hog,
+    "grow": _grow,
     "raise": _raise,
     "print": _print,
     "environment": _environment,

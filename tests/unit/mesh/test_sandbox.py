@@ -165,6 +165,15 @@ async def test_a_child_is_replaced_after_its_share_of_tasks() -> None:
     assert (pids[0], pids[2], 2) == (pids[1], pids[3], len(set(pids)))
 
 
+async def test_a_child_that_grows_is_replaced_before_it_meets_its_limit() -> None:
+    """Else a task would pay for what the tasks before it left behind."""
+    sandbox = Sandbox("test", HANDLER, 1, Limits(memory_bytes=256 << 20))
+    await sandbox.start()
+    pids = [int((await answers(sandbox, b"grow %d" % (100 << 20)))[0]) for _ in range(4)]
+    await sandbox.stop()
+    assert (pids[0], pids[2], 2) == (pids[1], pids[3], len(set(pids)))
+
+
 async def test_a_child_that_died_while_idle_is_replaced(one: Sandbox) -> None:
     """Its death harms no task."""
     idle = await pid(one)

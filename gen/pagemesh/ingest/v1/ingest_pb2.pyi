@@ -59,6 +59,7 @@ class UploadConfig(_message.Message):
     MAX_BYTES_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    HEAD_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """UUID for the new document, chosen by the caller so that a repeat makes no second one."""
     job_id: _builtins.str
@@ -69,6 +70,8 @@ class UploadConfig(_message.Message):
     """Largest size accepted, in bytes."""
     priority: _builtins.int
     """0 to 9; the lane follows from it."""
+    head: _builtins.bytes
+    """The first bytes of the file, at most 1 MiB; so a small file is one message."""
     @_builtins.property
     def job(self) -> _job_pb2.JobConfig:
         """What to do with it."""
@@ -82,10 +85,11 @@ class UploadConfig(_message.Message):
         max_bytes: _builtins.int = ...,
         job: _job_pb2.JobConfig | None = ...,
         priority: _builtins.int = ...,
+        head: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "job", b"job", "job_id", b"job_id", "max_bytes", b"max_bytes", "original_filename", b"original_filename", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "head", b"head", "job", b"job", "job_id", b"job_id", "max_bytes", b"max_bytes", "original_filename", b"original_filename", "priority", b"priority"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

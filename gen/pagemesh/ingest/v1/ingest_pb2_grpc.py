@@ -47,7 +47,7 @@ class IngestServiceServicer:
     """
 
     def Upload(self, request_iterator, context):
-        """First message: `config`; then the bytes in `chunk`s. Hashes, measures and sniffs while streaming, stores the
+        """First message: `config`, which may hold the file's head; then the bytes in `chunk`s. Hashes, measures and sniffs while streaming, stores the
         original and submits the job. EMPTY_FILE, INVALID_FILE_TYPE, FILE_TOO_LARGE, LANGUAGE_MISSING.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -34,7 +34,7 @@ class IngestServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> IngestServiceAsyncStub: ...
     Upload: _grpc.StreamUnaryMultiCallable[_ingest_pb2.UploadRequest, _ingest_pb2.UploadResponse]
-    """First message: `config`; then the bytes in `chunk`s. Hashes, measures and sniffs while streaming, stores the
+    """First message: `config`, which may hold the file's head; then the bytes in `chunk`s. Hashes, measures and sniffs while streaming, stores the
     original and submits the job. EMPTY_FILE, INVALID_FILE_TYPE, FILE_TOO_LARGE, LANGUAGE_MISSING.
     """
 
@@ -44,7 +44,7 @@ class IngestServiceAsyncStub(IngestServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     Upload: _aio.StreamUnaryMultiCallable[_ingest_pb2.UploadRequest, _ingest_pb2.UploadResponse]  # type: ignore[assignment]
-    """First message: `config`; then the bytes in `chunk`s. Hashes, measures and sniffs while streaming, stores the
+    """First message: `config`, which may hold the file's head; then the bytes in `chunk`s. Hashes, measures and sniffs while streaming, stores the
     original and submits the job. EMPTY_FILE, INVALID_FILE_TYPE, FILE_TOO_LARGE, LANGUAGE_MISSING.
     """
 
@@ -57,7 +57,7 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_ingest_pb2.UploadRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_pb2.UploadResponse, _abc.Awaitable[_ingest_pb2.UploadResponse]]:
-        """First message: `config`; then the bytes in `chunk`s. Hashes, measures and sniffs while streaming, stores the
+        """First message: `config`, which may hold the file's head; then the bytes in `chunk`s. Hashes, measures and sniffs while streaming, stores the
         original and submits the job. EMPTY_FILE, INVALID_FILE_TYPE, FILE_TOO_LARGE, LANGUAGE_MISSING.
         """
 

@@ -195,7 +195,7 @@ class _Upload:
             priority=form.priority,
         )
         self._sink = IngestSink(self._neighbours.ingest, self._seconds)
-        await self._sink.begin(config)
+        self._sink.begin(config)
         return self._sink
 
     async def is_repeat(self) -> bool:
