@@ -79,6 +79,11 @@ class Blobs:
         self._copies: OrderedDict[str, Path] = OrderedDict()
         self._directory: str | None = None
 
+    @property
+    def is_local(self) -> bool:
+        """Whether blobs are files of this machine, so that `local_path` costs nothing."""
+        return self._root is not None
+
     def uri(self, key: str) -> str:
         """Where the blob is, for people and their tools."""
         return f"{self._url.rstrip('/')}/{key}"

@@ -131,6 +131,11 @@ class Sandbox:
         for child in children:
             self._idle.put_nowait(child)
 
+    @property
+    def idle(self) -> bool:
+        """Whether a child has nothing to do."""
+        return not self._idle.empty()
+
     async def run(self, request: bytes) -> AsyncGenerator[bytes, None]:
         """Frames that the handler yields for the request. Raises a SandboxError; the pool is whole again after it.
 

@@ -8,6 +8,7 @@ from mesh import client
 from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.sandbox import Limits, Sandbox
+from mesh.seal import ARRIVAL_SEAL, Sealer
 from mesh.server import MeshServer, ServiceSpec
 from mesh.tasks import give_up, handler
 from mesh.verifier import remote_verifier
@@ -15,6 +16,7 @@ from mesh.worker import Worker, WorkerSpec
 from pagemesh.ingest.v1.ingest_pb2_grpc import add_IngestServiceServicer_to_server
 from pagemesh.ocr.v1.ocr_pb2_grpc import OcrServiceStub
 from pagemesh.results.v1.results_pb2_grpc import JobServiceStub
+from services.ingest.arrival import Arrivals
 from services.ingest.servicer import IngestServicer, Languages
 from services.ingest.settings import IngestSettings
 from services.ingest.worker import Reader
@@ -29,6 +31,8 @@ async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
     sandbox = _sandbox(settings)
     await sandbox.start()
     reader = Reader(sandbox, blobs)
+    sealer = Sealer(settings.service_secret.get_secret_value(), ARRIVAL_SEAL)
+    arrivals = Arrivals(reader, sandbox, blobs, sealer)
     slots = settings.ingest_processes
     workers = [
         Worker(bus, WorkerSpec(kind, handler(bus, NAME, do), give_up(bus, NAME), slots, prefetch=2 * slots))
@@ -40,7 +44,7 @@ async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
     def register(server: grpc.aio.Server) -> list[str]:
         jobs = JobServiceStub(client.connect(settings.results_url, settings))
         languages = Languages(OcrServiceStub(client.connect(settings.ocr_url, settings)))
-        add_IngestServiceServicer_to_server(IngestServicer(blobs, jobs, languages), server)
+        add_IngestServiceServicer_to_server(IngestServicer(blobs, jobs, languages, arrivals), server)
         return ["pagemesh.ingest.v1.IngestService"]
 
     checks = {"messaging": bus.check, "storage": blobs.check} | {

@@ -13,8 +13,9 @@ from pagemesh.ingest.v1.ingest_pb2 import UploadConfig, UploadRequest, UploadRes
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceServicer
 from pagemesh.ocr.v1.ocr_pb2 import ListEnginesRequest
 from pagemesh.results.v1.job_pb2 import Document
-from pagemesh.results.v1.results_pb2 import SubmitJobRequest
+from pagemesh.results.v1.results_pb2 import Arrival, SubmitJobRequest
 from services.ingest import upload
+from services.ingest.arrival import Arrivals
 
 if TYPE_CHECKING:
     from pagemesh.ocr.v1.ocr_pb2_grpc import OcrServiceAsyncStub
@@ -59,8 +60,9 @@ class Languages:
 class IngestServicer(IngestServiceServicer):
     """Uploads."""
 
-    def __init__(self, blobs: Blobs, jobs: "JobServiceAsyncStub", languages: Languages) -> None:
+    def __init__(self, blobs: Blobs, jobs: "JobServiceAsyncStub", languages: Languages, arrivals: Arrivals) -> None:
         self._blobs = blobs
+        self._arrivals = arrivals
         self._jobs = jobs
         self._languages = languages
 
@@ -70,8 +72,9 @@ class IngestServicer(IngestServiceServicer):
         await self._languages.require(config.job.languages)
         organization_id = identity.current().organization_id
         stored = await upload.store(self._blobs, organization_id, _chunks(config, request_iterator), config.max_bytes)
+        arrival = await self._arrivals.read(config.document_id, stored, config.job)
         try:
-            response = await client.call(self._jobs.SubmitJob, _submission(config, stored))
+            response = await client.call(self._jobs.SubmitJob, _submission(config, stored, arrival))
         except PagemeshError as error:
             if not isinstance(error, Unavailable | DeadlineExceeded):  # else it may have been recorded all the same
                 await self._blobs.delete(stored.key)
@@ -97,7 +100,7 @@ async def _chunks(config: UploadConfig, requests: AsyncIterator[UploadRequest]) 
         yield request.chunk
 
 
-def _submission(config: UploadConfig, stored: upload.Stored) -> SubmitJobRequest:
+def _submission(config: UploadConfig, stored: upload.Stored, arrival: Arrival | None) -> SubmitJobRequest:
     document = Document(
         id=config.document_id,
         filename=upload.safe_name(config.document_id, stored.mime_type),
@@ -107,4 +110,6 @@ def _submission(config: UploadConfig, stored: upload.Stored) -> SubmitJobRequest
         sha256=stored.sha256,
         storage_key=stored.key,
     )
-    return SubmitJobRequest(document=document, job_id=config.job_id, config=config.job, priority=config.priority)
+    return SubmitJobRequest(
+        document=document, job_id=config.job_id, config=config.job, priority=config.priority, arrival=arrival
+    )

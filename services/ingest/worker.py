@@ -36,34 +36,39 @@ class Reader:
 
     async def inspect(self, task: Task, report: Report) -> None:
         """Reports pages and metadata, with the text of a small document, or why the document cannot be opened."""
-        try:
-            request = await self._request(task.inspect.source, task.inspect.mode)
-        except NotFound as error:
-            return await report.fail(error.code, error.message)
-        request.inspect = True
+        source, mode = task.inspect.source, task.inspect.mode
         # When reading on the way ends the child, inspection alone may do, and each page is then tried by itself.
         try:
-            request.read_small = True
-            return await self._inspect(task, request, report)
-        except SandboxError:
-            request.read_small = False
-        try:
-            return await self._inspect(task, request, report)
+            try:
+                found = await self.look(source, mode, task.document_id)
+            except SandboxError:
+                found = await self.look(source, mode, task.document_id, read_small=False)
+        except NotFound as error:
+            return await report.fail(error.code, error.message)
         except SandboxError as error:
             return await report.fail(*_blame(error, "corrupt_document"))
+        if isinstance(found, Failure):
+            return await report.fail(found.code, found.message)
+        return await report.tell(_fitting(found))
 
-    async def _inspect(self, task: Task, request: ReadRequest, report: Report) -> None:
-        fact, failure = DocumentInspected(), None
+    async def look(
+        self, source: Source, mode: "ReadMode.ValueType", document_id: str, read_small: bool = True
+    ) -> DocumentInspected | Failure:
+        """Pages and metadata, with the text of a small document; or why it cannot be opened.
+
+        Raises NotFound, Unavailable, SandboxError.
+        """
+        request = await self._request(source, mode)
+        request.inspect, request.read_small = True, read_small
+        found, failure = DocumentInspected(), None
         async for frame in self._frames(request):
             if frame.HasField("failure"):
                 failure = frame.failure
             elif frame.HasField("inspected"):
-                fact = frame.inspected
+                found = frame.inspected
             else:
-                fact.outcomes.append(await self._outcome(frame, task.document_id))
-        if failure:
-            return await report.fail(failure.code, failure.message)
-        return await self._tell_inspected(fact, report)
+                found.outcomes.append(await self._outcome(frame, document_id))
+        return failure or found
 
     async def extract(self, task: Task, report: Report) -> None:
         """Reports each page of the range; one that ends the child fails alone, and the others go on in a new one."""
@@ -120,15 +125,16 @@ class Reader:
         failure = frame.page_failure
         return pages.failed(failure.page, failure.code, failure.message)
 
-    async def _tell_inspected(self, fact: DocumentInspected, report: Report) -> None:
-        """Inspection first, so that pages are known; outcomes that do not fit follow."""
-        outcomes = list(fact.outcomes)
-        if fact.ByteSize() < FACT_BYTES:
-            return await report.tell(fact)
-        # Left out of the fact, pages become tasks: simpler than a second kind of message, and as right.
+
+def _fitting(fact: DocumentInspected) -> DocumentInspected:
+    """The fact with as many outcomes as it may carry.
+
+    Left out of it, pages become tasks: simpler than a second kind of message, and as right.
+    """
+    outcomes = list(fact.outcomes)
+    if fact.ByteSize() >= FACT_BYTES:
         del fact.outcomes[:]
         for outcome in outcomes:
             if fact.ByteSize() + outcome.ByteSize() < FACT_BYTES:
                 fact.outcomes.append(outcome)
-        await report.tell(fact)
-        return None
+    return fact

@@ -78,11 +78,19 @@ class Recording:
         for one in received:
             by_job.setdefault(UUID(one.fact.job_id), []).append(one)
         locked = await self._tables.jobs.lock(by_job)
-        cases = [
-            _Case(job, document, [one.fact for one in by_job[job_id]], by_job[job_id][0].headers)
-            for job_id, (job, document) in locked.items()
-            if not job.ended
-        ]
+        await self._take(
+            [
+                _Case(job, document, [one.fact for one in by_job[job_id]], by_job[job_id][0].headers)
+                for job_id, (job, document) in locked.items()
+                if not job.ended
+            ]
+        )
+
+    async def take_first(self, job: JobRecord, document: DocumentRecord, received: Received) -> None:
+        """Records the fact of a job that this same transaction has made."""
+        await self._take([_Case(job, document, [received.fact], received.headers)])
+
+    async def _take(self, cases: Sequence[_Case]) -> None:
         for case in cases:
             case.read()
         await self._settle([(case, await self._pages(case)) for case in cases])

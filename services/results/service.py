@@ -9,6 +9,7 @@ import grpc
 from mesh import db
 from mesh.blobs import Blobs
 from mesh.bus import Bus
+from mesh.seal import ARRIVAL_SEAL, Sealer
 from mesh.server import MeshServer, ServiceSpec
 from mesh.verifier import remote_verifier
 from pagemesh.results.v1.results_pb2_grpc import (
@@ -36,7 +37,8 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     store = Store(db.connect(url, SCHEMA, settings.database_pool))
     blobs = Blobs(settings.storage_url)
     outbox, status = Outbox(bus, store), StatusFeed(bus)
-    jobs = JobServicer(store, Submission(store, outbox, status), bus)
+    sealer = Sealer(settings.service_secret.get_secret_value(), ARRIVAL_SEAL)
+    jobs = JobServicer(store, Submission(store, blobs, outbox, status), bus, sealer)
     intake = Intake(bus, store, blobs, outbox, status)
     loops = [
         asyncio.create_task(loop)

@@ -13,7 +13,9 @@ from mesh import identity
 from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.errors import InvalidArgument, NotFound
+from mesh.seal import Sealer
 from mesh.streams import status_subject
+from pagemesh.ingest.v1.events_pb2 import DocumentInspected
 from pagemesh.results.v1 import results_pb2 as pb
 from pagemesh.results.v1 import usage_pb2
 from pagemesh.results.v1.job_pb2 import DocumentState, Job, JobState, JobType
@@ -26,7 +28,7 @@ from services.results.metering import EPOCH
 from services.results.records import DocumentRecord, JobRecord, PageRecord
 from services.results.status import StatusFeed
 from services.results.store import Store
-from services.results.submission import Submission
+from services.results.submission import Arrived, Submission
 
 if TYPE_CHECKING:
     from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper as EnumTypeWrapper
@@ -42,9 +44,10 @@ _LAST_DAY = 2_000_000
 class JobServicer(JobServiceServicer):
     """Jobs."""
 
-    def __init__(self, store: Store, submission: Submission, bus: Bus) -> None:
+    def __init__(self, store: Store, submission: Submission, bus: Bus, sealer: Sealer) -> None:
         self._store = store
         self._submission = submission
+        self._sealer = sealer
         self._bus = bus
         self._closing = False
 
@@ -71,8 +74,15 @@ class JobServicer(JobServiceServicer):
         )
         job = _new_job(caller, request.job_id, document.id, "text_extraction", request.priority)
         job.config = convert.config_record(request.config)
-        document, job = await self._submission.read(document, job)
+        document, job = await self._submission.read(document, job, self._arrived(request))
         return pb.SubmitJobResponse(document=convert.document_message(document), job=convert.job_message(job))
+
+    def _arrived(self, request: pb.SubmitJobRequest) -> Arrived | None:
+        """What ingest vouches for; whatever somebody else made up is as good as nothing."""
+        arrival, key = request.arrival, request.document.storage_key.encode()
+        if not self._sealer.is_good(arrival.seal, key, arrival.inspected):
+            return None
+        return Arrived(DocumentInspected.FromString(arrival.inspected), arrival.microseconds / 1e6)
 
     async def SubmitAnalysis(self, request: pb.SubmitAnalysisRequest, context: "Context") -> pb.SubmitAnalysisResponse:
         """See the proto."""

@@ -1,39 +1,106 @@
 """New jobs: recorded with their first task in one transaction, so that what was accepted is never lost."""
 
-from dataclasses import replace
+import logging
+from dataclasses import dataclass, replace
 
 from mesh import context
-from mesh.errors import IllegalState, NotFound
+from mesh.blobs import Blobs
+from mesh.errors import IllegalState, NotFound, PagemeshError
+from pagemesh.ingest.v1.events_pb2 import DocumentInspected
+from pagemesh.work.v1.work_pb2 import Fact
 from services.results import pipeline, work
 from services.results.outbox import Outbox
+from services.results.recording import Received, Recording
 from services.results.records import DocumentRecord, JobRecord
 from services.results.status import StatusFeed
-from services.results.store import Store
+from services.results.store import Store, Transaction
+from services.results.store.tasks import TaskRecord
+
+log = logging.getLogger(__name__)
+
+Started = tuple[DocumentRecord, JobRecord]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What was read of a document as it arrived, in so many seconds."""
+
+    inspected: DocumentInspected
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _New:
+    """A document that nobody has recorded yet, with its reading job and the job's first task."""
+
+    document: DocumentRecord
+    job: JobRecord
+    task: TaskRecord
+
+    async def insert(self, tables: Transaction, seconds: float = 0.0) -> bool:
+        values = {"task_id": self.task.id, "kind": self.task.kind, "lane": self.task.lane, "payload": self.task.payload}
+        return await tables.jobs.submit(self.document, self.job, values, self.task.headers, seconds)
+
+    def fact(self, inspected: DocumentInspected) -> Fact:
+        return Fact(
+            task_id=str(self.task.id),
+            job_id=str(self.job.id),
+            attempt=self.task.attempt,
+            last=True,
+            inspected=inspected,
+        )
 
 
 class Submission:
     """Starts jobs."""
 
-    def __init__(self, store: Store, outbox: Outbox, status: StatusFeed) -> None:
+    def __init__(self, store: Store, blobs: Blobs, outbox: Outbox, status: StatusFeed) -> None:
         self._store = store
+        self._blobs = blobs
         self._outbox = outbox
         self._status = status
 
-    async def read(self, document: DocumentRecord, job: JobRecord) -> tuple[DocumentRecord, JobRecord]:
-        """Records a document and its reading job; a repeat answers what the first one made.
+    async def read(
+        self, document: DocumentRecord, job: JobRecord, arrived: Arrived | None = None
+    ) -> tuple[DocumentRecord, JobRecord]:
+        """Records a document, its reading job and what is known of it already; a repeat answers what the first made.
 
         Raises IllegalState when the ids belong to something else, Unavailable.
         """
         headers = context.outgoing_headers()
         (task,) = work.assignments(job, document, pipeline.submitted(job, document.state))
-        values = {"task_id": task.id, "kind": task.kind, "lane": task.lane, "payload": task.payload}
+        new = _New(document, job, replace(task, headers=headers))
+        started = await (self._begin(new) if arrived is None else self._begin_known(new, arrived))
+        return started or await self._repeated(document, job)
+
+    async def _begin(self, new: _New) -> Started | None:
         async with self._store.reading() as tables:
-            is_new = await tables.jobs.submit(document, job, values, headers)
-        if not is_new:
-            return await self._repeated(document, job)
-        self._outbox.hand_out([replace(task, headers=headers)])
-        await self._status.tell([job])
-        return document, job
+            if not await new.insert(tables):
+                return None
+        self._outbox.hand_out([new.task])
+        await self._status.tell([new.job])
+        return new.document, new.job
+
+    async def _begin_known(self, new: _New, arrived: Arrived) -> Started | None:
+        try:
+            return await self._begin_read(new, arrived)
+        except PagemeshError:
+            raise
+        except Exception:
+            log.exception("arrival not taken in", extra={"job": str(new.job.id)})
+            return await self._begin(new)
+
+    async def _begin_read(self, new: _New, arrived: Arrived) -> Started | None:
+        """As if the first task had been handed out and its fact were here."""
+        new = replace(new, document=replace(new.document), job=replace(new.job))  # for `_begin`, should this fail
+        async with self._store.transaction() as tables:
+            if not await new.insert(tables, arrived.seconds):
+                return None
+            recording = Recording(tables, self._blobs)
+            await recording.take_first(new.job, new.document, Received(new.fact(arrived.inspected), new.task.headers))
+        self._outbox.hand_out(recording.tasks)
+        await self._status.tell(recording.jobs)
+        return new.document, new.job
 
     async def analyse(self, job: JobRecord) -> JobRecord:
         """Records an analysis of a document that is there; a repeat answers what the first one made.

@@ -26,9 +26,10 @@ _DOCUMENT_COLUMNS = ", ".join(f"d.{name} AS d_{name}" for name in _DOCUMENT_NAME
 _SUBMIT = text("""
     WITH document AS (
         INSERT INTO documents (id, organization_id, user_id, filename, original_filename, file_size, mime_type, sha256,
-                               storage_key, state)
+                               storage_key, state, created_at, updated_at)
         SELECT :document_id, :organization_id, :user_id, :filename, :original_filename, :file_size, :mime_type,
-               :sha256, :storage_key, :document_state
+               :sha256, :storage_key, :document_state, since.at, since.at
+        FROM (SELECT now() - make_interval(secs => :seconds) AS at) since
         WHERE NOT EXISTS (SELECT FROM jobs WHERE id = :job_id)
         ON CONFLICT (id) DO NOTHING RETURNING id, created_at
     ), job AS (
@@ -75,7 +76,7 @@ _SAVE = text("""
         completed_at = CASE WHEN new.ended THEN coalesce(jobs.completed_at, now()) END,
         result = CASE WHEN new.state = 'completed'
             THEN new.result || jsonb_build_object(
-                'processing_time_ms', round(extract(epoch FROM now() - jobs.created_at) * 1000))
+                'processing_time_ms', round(extract(epoch FROM clock_timestamp() - jobs.created_at) * 1000))
             ELSE new.result END
     FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) AS new (
         id uuid, config jsonb, state text, stage text, progress integer, pages_total integer, pages_done integer,
@@ -117,12 +118,15 @@ class Jobs:
         self._connection = connection
 
     async def submit(
-        self, document: DocumentRecord, job: JobRecord, task: dict[str, Any], headers: dict[str, str]
+        self, document: DocumentRecord, job: JobRecord, task: dict[str, Any], headers: dict[str, str], seconds: float
     ) -> bool:
-        """Records a document, its reading job and the first task; False when the ids were there before."""
+        """Records a document, its reading job and the first task; False when the ids were there before.
+
+        They are as old as the work on them, which began so many seconds ago.
+        """
         values = {name: getattr(document, name) for name in _DOCUMENT_NAMES} | _values(job) | task
         values |= {"document_id": document.id, "document_state": document.state, "headers": as_json(headers)}
-        values |= {"job_id": job.id, "state": job.state}
+        values |= {"job_id": job.id, "state": job.state, "seconds": seconds}
         row = (await self._connection.execute(_SUBMIT, values)).one_or_none()
         if row:
             document.created_at = document.updated_at = job.created_at = job.updated_at = row.created_at

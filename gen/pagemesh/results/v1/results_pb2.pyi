@@ -60,6 +60,7 @@ class SubmitJobRequest(_message.Message):
     JOB_ID_FIELD_NUMBER: _builtins.int
     CONFIG_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    ARRIVAL_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """UUID for the job."""
     priority: _builtins.int
@@ -72,6 +73,10 @@ class SubmitJobRequest(_message.Message):
     def config(self) -> _job_pb2.JobConfig:
         """What to do."""
 
+    @_builtins.property
+    def arrival(self) -> Global___Arrival:
+        """What ingest read of the document as it arrived. Unset, or with a wrong seal: the document is read by tasks."""
+
     def __init__(
         self,
         *,
@@ -79,14 +84,47 @@ class SubmitJobRequest(_message.Message):
         job_id: _builtins.str = ...,
         config: _job_pb2.JobConfig | None = ...,
         priority: _builtins.int = ...,
+        arrival: Global___Arrival | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "document", b"document"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "document", b"document", "job_id", b"job_id", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "job_id", b"job_id", "priority", b"priority"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___SubmitJobRequest: _TypeAlias = SubmitJobRequest  # noqa: Y015
+
+@_typing.final
+class Arrival(_message.Message):
+    """The reading of a document that ingest did as it arrived."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    INSPECTED_FIELD_NUMBER: _builtins.int
+    SEAL_FIELD_NUMBER: _builtins.int
+    MICROSECONDS_FIELD_NUMBER: _builtins.int
+    inspected: _builtins.bytes
+    """A serialized `pagemesh.ingest.v1.DocumentInspected`."""
+    seal: _builtins.bytes
+    """Ingest's word for it: a caller cannot make up pages. HMAC-SHA-256 with the installation's secret over `inspected`
+    and the document's storage key; see mesh/seal.py.
+    """
+    microseconds: _builtins.int
+    """How long the reading took, in microseconds."""
+    def __init__(
+        self,
+        *,
+        inspected: _builtins.bytes = ...,
+        seal: _builtins.bytes = ...,
+        microseconds: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inspected", b"inspected", "microseconds", b"microseconds", "seal", b"seal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Arrival: _TypeAlias = Arrival  # noqa: Y015
 
 @_typing.final
 class SubmitJobResponse(_message.Message):

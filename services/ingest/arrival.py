@@ -1,0 +1,62 @@
+"""Reading small documents as they arrive, while somebody waits for the answer to their upload.
+
+A task through the broker costs a small document more than being read does. Where a child has nothing else to do it is
+read at once, and what was found goes to the record together with the submission; see docs/adr/0021. Whatever does not
+work out in time leaves the document to the tasks, which read every other one.
+"""
+
+import asyncio
+import logging
+import time
+
+from mesh.blobs import Blobs
+from mesh.errors import PagemeshError
+from mesh.sandbox import Sandbox, SandboxError
+from mesh.seal import Sealer
+from pagemesh.ingest.v1.events_pb2 import DocumentInspected
+from pagemesh.results.v1.job_pb2 import JobConfig
+from pagemesh.results.v1.outcome_pb2 import Failure
+from pagemesh.results.v1.results_pb2 import Arrival
+from pagemesh.work.v1.work_pb2 import Source
+from services.ingest.upload import Stored
+from services.ingest.worker import FACT_BYTES, Reader
+
+log = logging.getLogger(__name__)
+
+MAX_BYTES = 1 << 20
+WAIT_SECONDS = 0.1
+
+
+class Arrivals:
+    """Reads what arrives, if it is small and a child is idle."""
+
+    def __init__(self, reader: Reader, sandbox: Sandbox, blobs: Blobs, sealer: Sealer) -> None:
+        self._reader = reader
+        self._sandbox = sandbox
+        self._blobs = blobs
+        self._sealer = sealer
+        self._reading: set[asyncio.Task[DocumentInspected | Failure]] = set()
+
+    async def read(self, document_id: str, stored: Stored, config: JobConfig) -> Arrival | None:
+        """What the document holds, sealed; None when it is left to the tasks. Raises nothing."""
+        if stored.size > MAX_BYTES or not (self._blobs.is_local and self._sandbox.idle):
+            return None
+        began = time.perf_counter()
+        source = Source(storage_key=stored.key, mime_type=stored.mime_type, password=config.password)
+        reading = asyncio.create_task(self._reader.look(source, config.mode, document_id))
+        self._reading.add(reading)
+        reading.add_done_callback(self._done)
+        # One that takes longer is not cancelled, which would cost a child.
+        await asyncio.wait({reading}, timeout=WAIT_SECONDS)
+        found = reading.result() if reading.done() and reading.exception() is None else None
+        if not isinstance(found, DocumentInspected) or found.ByteSize() >= FACT_BYTES:
+            return None
+        inspected = found.SerializeToString()
+        seal = self._sealer.seal(stored.key.encode(), inspected)
+        return Arrival(inspected=inspected, seal=seal, microseconds=round((time.perf_counter() - began) * 1e6))
+
+    def _done(self, reading: "asyncio.Task[DocumentInspected | Failure]") -> None:
+        self._reading.discard(reading)
+        error = None if reading.cancelled() else reading.exception()
+        if error is not None and not isinstance(error, SandboxError | PagemeshError):
+            log.error("reading on arrival failed", exc_info=error)
