@@ -4,7 +4,7 @@ import json
 import tempfile
 import urllib.request
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,11 +65,11 @@ def finished(body: bytes) -> bool:
 
 
 @contextmanager
-def running_mesh() -> Iterator[Mesh]:
+def running_mesh(environment: Mapping[str, str] | None = None) -> Iterator[Mesh]:
     """A fresh stack with an account, stopped and removed at the end of the block. Raises NotStartedError."""
     with (
         tempfile.TemporaryDirectory(prefix="pagemesh-bench-") as directory,
-        background_stack(Path(directory) / "data", ENVIRONMENT, quiet=True) as stack,
+        background_stack(Path(directory) / "data", {**ENVIRONMENT, **(environment or {})}, quiet=True) as stack,
     ):
         yield Mesh(stack, _register(stack.url))
 

@@ -23,23 +23,23 @@ from services.ingest.worker import FACT_BYTES, Reader
 
 log = logging.getLogger(__name__)
 
-MAX_BYTES = 1 << 20
 WAIT_SECONDS = 0.1
 
 
 class Arrivals:
     """Reads what arrives, if it is small and a child is idle."""
 
-    def __init__(self, reader: Reader, sandbox: Sandbox, blobs: Blobs, sealer: Sealer) -> None:
+    def __init__(self, reader: Reader, sandbox: Sandbox, blobs: Blobs, sealer: Sealer, max_bytes: int) -> None:
         self._reader = reader
         self._sandbox = sandbox
         self._blobs = blobs
         self._sealer = sealer
+        self._max_bytes = max_bytes
         self._reading: set[asyncio.Task[DocumentInspected | Failure]] = set()
 
     async def read(self, document_id: str, stored: Stored, config: JobConfig) -> Arrival | None:
         """What the document holds, sealed; None when it is left to the tasks. Raises nothing."""
-        if stored.size > MAX_BYTES or not (self._blobs.is_local and self._sandbox.idle):
+        if stored.size > self._max_bytes or not (self._blobs.is_local and self._sandbox.idle):
             return None
         began = time.perf_counter()
         source = Source(storage_key=stored.key, mime_type=stored.mime_type, password=config.password)

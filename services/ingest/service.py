@@ -32,7 +32,7 @@ async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
     await sandbox.start()
     reader = Reader(sandbox, blobs)
     sealer = Sealer(settings.service_secret.get_secret_value(), ARRIVAL_SEAL)
-    arrivals = Arrivals(reader, sandbox, blobs, sealer)
+    arrivals = Arrivals(reader, sandbox, blobs, sealer, settings.ingest_arrival_bytes)
     slots = settings.ingest_processes
     workers = [
         Worker(bus, WorkerSpec(kind, handler(bus, NAME, do), give_up(bus, NAME), slots, prefetch=2 * slots))

@@ -18,3 +18,5 @@ class IngestSettings(MeshSettings):
     """Processor time of one task."""
     ingest_page_seconds: float = 60.0
     """Wall-clock time from one page to the next."""
+    ingest_arrival_bytes: int = Field(default=1 << 20, ge=0, le=16 << 20)
+    """Size up to which a document is read as it arrives, where a child is idle; 0 for never."""
