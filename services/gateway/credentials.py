@@ -1,6 +1,7 @@
 """Who sends a request: bearer tokens of the `Authorization` header (RFC 6750), and API keys there or in `X-API-Key`."""
 
 import time
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers
 
@@ -21,9 +22,9 @@ class Credentials:
         self._exchange = exchange
         self._remembered: dict[bytes, Identity] = {}
 
-    def known(self, header: bytes) -> Identity | None:
-        """The caller of an `Authorization` header that was good before and is neither expired nor revoked yet."""
-        caller = self._remembered.get(header)
+    def known(self, headers: Mapping[bytes, bytes]) -> Identity | None:
+        """The caller whose credential was good before and is neither expired nor revoked yet."""
+        caller = self._remembered.get(_known_by(headers.get(b"authorization"), headers.get(b"x-api-key")))
         if caller is None or caller.expires_at <= time.time() or self._verifier.denies(caller):
             return None
         return caller
@@ -35,8 +36,8 @@ class Credentials:
             token, caller = await self._verified(credential)
         except Unauthenticated as error:
             raise Unauthenticated(error.message, error.reason, challenge=_CHALLENGE) from error
-        if header := headers.get("authorization"):
-            self._remember(header.encode("latin-1"), caller)
+        sent = (headers.get(name) for name in ("authorization", "x-api-key"))
+        self._remember(_known_by(*(None if value is None else value.encode("latin-1") for value in sent)), caller)
         context.bearer_token.set(token)
         identity.become(caller)
         return caller
@@ -56,6 +57,11 @@ class Credentials:
         if len(self._remembered) >= _REMEMBERED:
             self._remembered.clear()
         self._remembered[header] = caller
+
+
+def _known_by(authorization: bytes | None, key: bytes | None) -> bytes:
+    """What a good credential is remembered by; the key counts only where there is no `Authorization`."""
+    return b"X-API-Key " + (key or b"") if authorization is None else authorization
 
 
 def _credential(headers: Headers) -> str:

@@ -49,7 +49,7 @@ class WarmPolls:
     def _caller(self, headers: dict[bytes, bytes]) -> Identity | None:
         if any(name in headers for name in _LONG_WAY):
             return None
-        caller = self._credentials.known(headers.get(b"authorization", b""))
+        caller = self._credentials.known(headers)
         if caller is None or (caller.scopes is not None and _SCOPE not in caller.scopes):
             return None
         return caller
