@@ -37,11 +37,10 @@ class Metadata:
             for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")
         }
         userinfo = document.get("userinfo_endpoint")
-        methods = document.get("token_endpoint_auth_methods_supported") or ["client_secret_basic"]
         return cls(
             **endpoints,
             userinfo_endpoint=check_endpoint(str(userinfo)) if userinfo else "",
-            token_endpoint_auth_method="client_secret_post" if "client_secret_post" in methods else methods[0],
+            token_endpoint_auth_method=_auth_method(document.get("token_endpoint_auth_methods_supported")),
         )
 
 
@@ -69,6 +68,15 @@ class IssuerDocuments:
             async with self._outgoing.client() as client:
                 self._keys = (_until(), await _key_set(client, uri))
         return self._keys[1]
+
+
+def _auth_method(offered: Any) -> str:
+    # The form comes first: how the parts of the header are encoded, issuers disagree.
+    methods = offered if isinstance(offered, list) else ["client_secret_basic"]
+    for method in ("client_secret_post", "client_secret_basic"):
+        if method in methods:
+            return method
+    raise ValueError("the issuer does not take a client's secret")
 
 
 async def _key_set(client: AsyncOAuth2Client, uri: str) -> KeySet:

@@ -39,7 +39,7 @@ class Forger(LoopbackServer):
                 return json_answer(self.userinfo)
         return json_answer({"error": "not_found"}, 404)
 
-    def claims(self, nonce: str, **changed: Any) -> dict[str, Any]:
+    def claims(self, nonce: str, /, **changed: Any) -> dict[str, Any]:
         """Good claims of somebody with a verified address, but for what is changed; None leaves one out."""
         now = int(time.time())
         good = {

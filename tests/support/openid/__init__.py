@@ -7,6 +7,6 @@ claims as JSON; they log in on its page with their name and PASSWORD.
 CLIENT_ID = "pagemesh-tests"
 HS256_CLIENT_ID = "pagemesh-tests-hs256"
 """The client whose ID tokens are signed with its secret."""
-CLIENT_SECRET = "the provider's word for us"
+CLIENT_SECRET = "the provider's word for us, long enough for an HMAC"
 REDIRECT_URI = "https://app.example.org/callback"
 PASSWORD = "everybody has this one"
