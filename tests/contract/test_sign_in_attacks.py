@@ -242,6 +242,7 @@ async def test_an_honest_token_of_the_forger_is_taken(target: Range) -> None:
 
 FORGERIES: dict[str, dict[str, Any]] = {
     "other audience": {"aud": "somebody else"},
+    "other audience, authorized for us": {"aud": "somebody else", "azp": forged.CLIENT_ID},
     "several audiences without azp": {"aud": [forged.CLIENT_ID, "somebody else"]},
     "authorized for another": {"aud": [forged.CLIENT_ID, "somebody else"], "azp": "somebody else"},
     "no audience": {"aud": None},
@@ -424,18 +425,21 @@ async def test_redirects_are_not_followed(target: Range) -> None:
         assert [] == elsewhere.asked
 
 
+@pytest.mark.parametrize("bound", ["_SECONDS", "_TOGETHER_SECONDS"])
 async def test_a_provider_that_is_silent_is_not_waited_for_forever(
-    target: Range, monkeypatch: pytest.MonkeyPatch
+    target: Range, monkeypatch: pytest.MonkeyPatch, bound: str
 ) -> None:
-    """503 when its time is up."""
-    monkeypatch.setattr(outgoing, "_SECONDS", 0.2)
+    """503 when its time is up, for one answer or for all together."""
     returned = await target.github_returns()
+    monkeypatch.setattr(outgoing, bound, 0.2)
     target.github.silent = threading.Event()
+    began = time.monotonic()
     try:
         assert AWAY == refused(await target.finish("github", returned))
     finally:
         target.github.silent.set()
         target.github.silent = None
+    assert time.monotonic() - began < 4
 
 
 async def test_our_own_wrong_secret_is_no_fault_of_the_code(
