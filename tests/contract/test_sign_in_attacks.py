@@ -413,6 +413,17 @@ async def test_a_provider_that_answers_badly_is_away(target: Range, rude: Answer
     assert {"5"} == {answer.headers["retry-after"] for answer in answers}
 
 
+async def test_an_ailing_provider_is_asked_once(target: Range) -> None:
+    """No call between our services multiplies what a person asked for."""
+    returned = await target.github_returns()
+    target.github.rude, before = Answer(503), len(target.github.asked)
+    try:
+        assert AWAY == refused(await target.finish("github", returned))
+    finally:
+        target.github.rude = None
+    assert 1 == len(target.github.asked) - before
+
+
 async def test_redirects_are_not_followed(target: Range) -> None:
     """Neither a code nor a secret goes where the operator did not say."""
     returned = await target.github_returns()
