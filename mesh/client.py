@@ -13,11 +13,12 @@ from mesh.settings import MeshSettings
 DEFAULT_SECONDS = 10.0
 
 # Only UNAVAILABLE is retried, and only where a repeat changes nothing: a refresh token is spent by the first try, and
-# a second registration would find the email taken.
+# a second registration would find the email taken. A sign-in provider that is away is asked again by people.
 _NOT_REPEATABLE = [
     {"service": "pagemesh.auth.v1.AccountService", "method": "Refresh"},
     {"service": "pagemesh.auth.v1.AccountService", "method": "Register"},
     {"service": "pagemesh.auth.v1.AccountService", "method": "AcceptInvitation"},
+    {"service": "pagemesh.auth.v1.SignInService"},
     {"service": "pagemesh.auth.v1.ApiKeyService", "method": "CreateApiKey"},
     {"service": "pagemesh.auth.v1.OAuthClientService", "method": "CreateClient"},
     {"service": "pagemesh.auth.v1.OAuthClientService", "method": "RotateClientSecret"},

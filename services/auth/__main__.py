@@ -22,8 +22,11 @@ from services.auth.keys import KeyRing, MasterKey
 from services.auth.members import Members
 from services.auth.passwords import Passwords
 from services.auth.profiles import Profiles
+from services.auth.providers import providers_of
 from services.auth.service_tokens import ServiceTokens
 from services.auth.settings import AuthSettings
+from services.auth.sign_in import SignIn
+from services.auth.sign_in_states import States
 from services.auth.store import SCHEMA, Store
 from services.auth.throttle import Throttle
 from services.auth.tokens import AccessTokens
@@ -81,6 +84,14 @@ def _spec(
         invitations=Invitations(store, accounts, passwords, terms.refresh_life),
         api_keys=ApiKeys(store, accounts, access, announcer),
         clients=Clients(store, accounts, announcer, client_life, timedelta(hours=settings.client_secret_grace_hours)),
+        sign_in=SignIn(
+            providers_of(settings.sign_in_providers),
+            States(settings.master_key_bytes()),
+            store,
+            accounts,
+            terms,
+            announcer,
+        ),
         client_tokens=ClientTokens(store, access, verifier, announcer, client_life),
         keys=keys,
         services=services,

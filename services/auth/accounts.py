@@ -54,8 +54,8 @@ class AccountBook(Protocol):
     async def user_by_email(self, email: str) -> User | None:
         """The account, whatever the case of the address."""
 
-    async def open_session(self, user: User, token_hash: bytes, life: timedelta) -> Session:
-        """Records a login."""
+    async def open_session(self, user: User, token_hash: bytes, life: timedelta) -> Session | None:
+        """Records a login; None when what the account had before has been declared dead since `user` was read."""
 
     async def replace_hash(self, user: User, password_hash: str) -> None:
         """Stores another hash of the same password."""
@@ -142,13 +142,15 @@ class Accounts:
         good = await self._passwords.verify(user.password_hash if user else None, password)
         if user is None or not good:
             await self._throttle.failed(attempt)
-            raise Unauthenticated("The email or the password is wrong.", "INVALID_CREDENTIALS")
+            raise _wrong_credentials()
         await self._throttle.succeeded(attempt)
         if not user.may_log_in:
             raise Forbidden("This account is disabled.", "ACCOUNT_DISABLED")
         await self._renew_hash(user, password)
         refresh = new_refresh_token()
         session = await self._book.open_session(user, fingerprint(refresh), self._terms.refresh_life)
+        if session is None:
+            raise _wrong_credentials()
         return session.user, self.tokens(session, refresh)
 
     async def refresh(self, refresh_token: str) -> Tokens:
@@ -193,7 +195,7 @@ class Accounts:
         return await self._book.user(UUID(caller.user_id))
 
     async def _renew_hash(self, user: User, password: str) -> None:
-        if self._passwords.is_outdated(user.password_hash):
+        if user.password_hash and self._passwords.is_outdated(user.password_hash):
             await self._book.replace_hash(user, await self._passwords.hash(password))
 
     def tokens(self, session: Session, refresh: str) -> Tokens:
@@ -204,3 +206,7 @@ class Accounts:
             str(user.id), str(organization.id), user.role, organization.tier, str(session.id), user.generation
         )
         return Tokens(self._access.issue(subject, life), refresh, int(life.total_seconds()))
+
+
+def _wrong_credentials() -> Unauthenticated:
+    return Unauthenticated("The email or the password is wrong.", "INVALID_CREDENTIALS")

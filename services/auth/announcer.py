@@ -103,4 +103,5 @@ class Announcer:
 
 
 def _message_id(event: IdentityEvent) -> str:
-    return f"identity.{event.id}"
+    # The subject, since a database made anew counts from one again, and the broker would take its events for repeats.
+    return f"identity.{event.id}.{event.subject_id}"

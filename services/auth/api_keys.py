@@ -23,8 +23,8 @@ _SHOWN = 12
 class ApiKeyBook(Protocol):
     """Where keys are recorded. Every method raises Unavailable while it is away."""
 
-    async def add_api_key(self, user_id: UUID, key: NewApiKey) -> ApiKey:
-        """Records a key."""
+    async def add_api_key(self, user: User, key: NewApiKey) -> ApiKey | None:
+        """Records a key; None when what the account had has been declared dead since `user` was read."""
 
     async def api_keys(self, user_id: UUID, limit: int, offset: int) -> tuple[list[ApiKey], int]:
         """The user's keys, newest first, and how many there are."""
@@ -62,7 +62,10 @@ class ApiKeys:
             scopes=check_scopes(scopes) or None,
             expires_at=expires_at,
         )
-        return await self._book.add_api_key(user.id, made), key
+        recorded = await self._book.add_api_key(user, made)
+        if recorded is None:
+            raise Unauthenticated("The session has ended.")
+        return recorded, key
 
     async def list(self, caller: Identity, page: int, per_page: int) -> tuple[Sequence[ApiKey], int]:
         """One page of the caller's keys, pages from 1, and how many there are."""

@@ -22,6 +22,7 @@ def user(user: User) -> auth_pb2.User:
         created_at=timestamp(user.created_at),
         last_login=timestamp(user.last_login) if user.last_login else None,
         updated_at=timestamp(user.updated_at),
+        email_verified=user.email_verified,
         preferences=auth_pb2.Preferences(
             theme=user.preferences.theme,
             notifications=user.preferences.notifications,

@@ -40,7 +40,7 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person's account. `last_login` is None before the first login."""
+    """A person's account. `last_login` is None before the first login; `password_hash` where there is no password."""
 
     id: UUID
     email: str
@@ -51,10 +51,12 @@ class User:
     created_at: datetime
     updated_at: datetime
     last_login: datetime | None
-    password_hash: str = field(repr=False)
+    password_hash: str | None = field(repr=False)
     preferences: Preferences
     generation: int
     """Grows when the tokens that were given out before are declared dead."""
+    email_verified: bool
+    """Whether somebody proved that the address is theirs."""
 
     @property
     def may_log_in(self) -> bool:
@@ -64,11 +66,12 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class NewUser:
-    """An account to be made."""
+    """An account to be made; without a password when a provider signs it in."""
 
     email: str
     full_name: str
-    password_hash: str = field(repr=False)
+    password_hash: str | None = field(repr=False)
+    email_verified: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,19 @@ class Session:
 
     id: UUID
     user: User
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalIdentity:
+    """Somebody as a provider knows them: `subject` is theirs for ever at `issuer`, everything else may change.
+
+    `email` is an address that the provider says is verified, or empty.
+    """
+
+    issuer: str
+    subject: str
+    email: str
+    full_name: str
 
 
 @dataclass(frozen=True, slots=True)

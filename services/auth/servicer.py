@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import grpc
 
 from mesh import identity
-from pagemesh.auth.v1 import auth_pb2, auth_pb2_grpc, clients_pb2_grpc, keys_pb2_grpc
+from pagemesh.auth.v1 import auth_pb2, auth_pb2_grpc, clients_pb2_grpc, keys_pb2_grpc, signin_pb2_grpc
 from services.auth import convert
 from services.auth.accounts import Accounts, Registration
 from services.auth.api_key_servicer import ApiKeyServicer
@@ -19,9 +19,11 @@ from services.auth.members import Members
 from services.auth.organization_servicer import OrganizationServicer, given
 from services.auth.profiles import Profiles
 from services.auth.service_tokens import ServiceTokens
+from services.auth.sign_in import SignIn
+from services.auth.sign_in_servicer import SignInServicer
 
 _PACKAGE = "pagemesh.auth.v1"
-_NAMES = ("Account", "Organization", "ApiKey", "OAuthClient", "OAuth", "Token")
+_NAMES = ("Account", "Organization", "ApiKey", "OAuthClient", "OAuth", "SignIn", "Token")
 SERVICES = [f"{_PACKAGE}.{name}Service" for name in _NAMES]
 PUBLIC_METHODS = frozenset(
     {
@@ -31,6 +33,8 @@ PUBLIC_METHODS = frozenset(
         f"/{_PACKAGE}.AccountService/AcceptInvitation",
         f"/{_PACKAGE}.ApiKeyService/ExchangeApiKey",
         *(f"/{_PACKAGE}.OAuthService/{method}Token" for method in ("Issue", "Revoke", "Introspect")),
+        f"/{_PACKAGE}.SignInService/BeginSignIn",
+        f"/{_PACKAGE}.SignInService/FinishSignIn",
         f"/{_PACKAGE}.TokenService/GetJwks",
         f"/{_PACKAGE}.TokenService/IssueServiceToken",
     }
@@ -48,6 +52,7 @@ class Ideas:
     api_keys: ApiKeys
     clients: Clients
     client_tokens: ClientTokens
+    sign_in: SignIn
     keys: KeyRing
     services: ServiceTokens
 
@@ -63,6 +68,7 @@ def register(server: grpc.aio.Server, ideas: Ideas) -> list[str]:
     keys_pb2_grpc.add_ApiKeyServiceServicer_to_server(ApiKeyServicer(ideas.api_keys), server)
     clients_pb2_grpc.add_OAuthClientServiceServicer_to_server(OAuthClientServicer(ideas.clients), server)
     clients_pb2_grpc.add_OAuthServiceServicer_to_server(OAuthServicer(ideas.client_tokens), server)
+    signin_pb2_grpc.add_SignInServiceServicer_to_server(SignInServicer(ideas.sign_in), server)
     return SERVICES
 
 

@@ -2,14 +2,16 @@
 
 import base64
 import binascii
+import json
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, StringConstraints, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from mesh.revocations import LONGEST_TOKEN_SECONDS
 from mesh.settings import MeshSettings
+from services.auth.provider_settings import NAME, ProviderSettings, with_kinds
 
 _KEY_BYTES = 32
 
@@ -40,6 +42,23 @@ class AuthSettings(MeshSettings):
     """Base64 of the 32 bytes that encrypt signing keys at rest."""
     master_key_file: Path | None = None
     """File with the same, for installations that mount their secrets."""
+    sign_in_providers: dict[Annotated[str, StringConstraints(pattern=NAME)], ProviderSettings] = Field(
+        default_factory=dict
+    )
+    """Whom people can sign in with, by name."""
+    sign_in_providers_file: Path | None = None
+    """File with the same."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _reads_providers(cls, values: dict[str, Any]) -> dict[str, Any]:
+        providers = values.get("sign_in_providers", {})
+        if path := values.get("sign_in_providers_file"):
+            try:
+                providers = json.loads(Path(path).read_text("utf-8"))
+            except (OSError, ValueError) as error:
+                raise ValueError("PAGEMESH_SIGN_IN_PROVIDERS_FILE cannot be read as JSON") from error
+        return {**values, "sign_in_providers": with_kinds(providers)}
 
     @model_validator(mode="after")
     def _has_master_key(self) -> Self:

@@ -9,7 +9,7 @@ import orjson
 from pydantic import BaseModel, TypeAdapter
 from starlette.responses import Response
 
-from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
+from services.gateway.endpoints import NAMES, Answer, AnyEndpoint, Call, get
 from services.gateway.surfaces.platform import API_VERSION, PREFIX
 from services.gateway.surfaces.platform.shapes import Problem
 from services.gateway.validation import NoBody, NoQuery
@@ -125,10 +125,10 @@ def _request_content(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]
 
 
 def _parameters(endpoint: AnyEndpoint, schemas: _Schemas) -> list[dict[str, Any]]:
-    uuid = {"type": "string", "format": "uuid"}
+    text, uuid = {"type": "string"}, {"type": "string", "format": "uuid"}
     named = _PARAMETER.findall(endpoint.path)
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": uuid} for name in named
+        {"name": name, "in": "path", "required": True, "schema": text if name in NAMES else uuid} for name in named
     ]
     if endpoint.query is not NoQuery:
         query = schemas.inline(endpoint.query)

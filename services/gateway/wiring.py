@@ -34,6 +34,7 @@ from services.gateway.surfaces.platform.documents import Documents
 from services.gateway.surfaces.platform.health import Health
 from services.gateway.surfaces.platform.jobs import Jobs
 from services.gateway.surfaces.platform.pages import Pages
+from services.gateway.surfaces.platform.sign_in import SignIn
 from services.gateway.surfaces.platform.usage import UsageReport
 from services.gateway.traffic import Traffic
 
@@ -64,6 +65,7 @@ class Gateway:
         readiness = Readiness(self._checks())
         surfaces = (
             Accounts(neighbours, revocations),
+            SignIn(neighbours, revocations),
             ApiKeys(neighbours, revocations),
             Clients(neighbours, revocations),
             OAuth(neighbours, revocations, settings.public_url),

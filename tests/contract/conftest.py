@@ -1,6 +1,6 @@
 """What contract tests of the services share: a real auth service, people of two organizations, and a clean broker."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ from services.auth.__main__ import serve as serve_auth
 from services.auth.settings import AuthSettings
 from tests.support.servers import NatsServer
 from tests.support.services import SECRET, Caller, Facts, auth_settings
+from tests.support.sign_in import OpenIdServer, openid_server
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +36,13 @@ async def ada(auth_service: AuthSettings) -> Caller:
 async def bob(auth_service: AuthSettings) -> Caller:
     """Somebody of another organization."""
     return await Caller.register(auth_service)
+
+
+@pytest.fixture(scope="session")
+def corp() -> Iterator[OpenIdServer]:
+    """A real OpenID provider."""
+    with openid_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

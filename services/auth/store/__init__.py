@@ -5,12 +5,22 @@ from services.auth.store.api_keys import ApiKeyStore
 from services.auth.store.clients import ClientStore
 from services.auth.store.database import SCHEMA
 from services.auth.store.events import EventStore
+from services.auth.store.external_identities import ExternalIdentityStore
 from services.auth.store.failures import FailureStore
 from services.auth.store.keys import KeyStore
 from services.auth.store.members import MemberStore
 
 
-class Store(AccountStore, MemberStore, ApiKeyStore, ClientStore, FailureStore, KeyStore, EventStore):
+class Store(
+    AccountStore,
+    MemberStore,
+    ApiKeyStore,
+    ClientStore,
+    ExternalIdentityStore,
+    FailureStore,
+    KeyStore,
+    EventStore,
+):
     """Everything that the service keeps. Every method raises Unavailable while the database is away."""
 
 

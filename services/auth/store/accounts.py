@@ -22,9 +22,7 @@ class AccountStore(Database):
     async def register(self, account: NewAccount, token_hash: bytes, life: timedelta) -> Session:
         """Makes the account, its organization and a first session. Raises AlreadyExists, EMAIL_TAKEN."""
         async with self._transaction() as connection:  # leaving by an error takes the organization back too
-            organization_id = await connection.scalar(_INSERT_ORGANIZATION, _organization_values(account))
-            user_id = await insert_user(connection, account.user, organization_id, "admin")
-            return await insert_session(connection, user_id, token_hash, life)
+            return await insert_session(connection, await insert_account(connection, account), token_hash, life)
 
     async def user_by_email(self, email: str) -> User | None:
         """The account, whatever the case of the address."""
@@ -32,10 +30,14 @@ class AccountStore(Database):
             row = (await connection.execute(_USER_BY_EMAIL, {"email": email})).one_or_none()
         return user_of(row) if row else None
 
-    async def open_session(self, user: User, token_hash: bytes, life: timedelta) -> Session:
-        """Records a login; the session's user carries its time."""
+    async def open_session(self, user: User, token_hash: bytes, life: timedelta) -> Session | None:
+        """Records a login; the session's user carries its time.
+
+        None when what the account had before has been declared dead since `user` was read: its password may be, too.
+        """
         async with self._transaction() as connection:
-            await connection.execute(_RECORD_LOGIN, {"id": user.id})
+            if await connection.scalar(_RECORD_LOGIN, {"id": user.id, "generation": user.generation}) is None:
+                return None
             return await insert_session(connection, user.id, token_hash, life)
 
     async def replace_hash(self, user: User, password_hash: str) -> None:
@@ -108,9 +110,15 @@ class AccountStore(Database):
     async def forget_expired(self) -> None:
         """Deletes sessions, tokens, invitations and events that are past their time."""
         async with self._transaction() as connection:
-            for table in ("refresh_tokens", "sessions", "invitations", "login_failures"):
+            for table in ("refresh_tokens", "sessions", "invitations", "login_failures", "spent_states"):
                 await connection.execute(text(f"DELETE FROM {table} WHERE expires_at < now()"))
             await connection.execute(_FORGET_EVENTS)
+
+
+async def insert_account(connection: AsyncConnection, account: NewAccount) -> UUID:
+    """Makes an account and its organization. Raises AlreadyExists, EMAIL_TAKEN."""
+    organization_id = await connection.scalar(_INSERT_ORGANIZATION, _organization_values(account))
+    return await insert_user(connection, account.user, organization_id, "admin")
 
 
 async def insert_user(connection: AsyncConnection, user: NewUser, organization_id: UUID, role: str) -> UUID:
@@ -120,6 +128,7 @@ async def insert_user(connection: AsyncConnection, user: NewUser, organization_i
         "email": user.email,
         "full_name": user.full_name,
         "password_hash": user.password_hash,
+        "email_verified": user.email_verified,
         "role": role,
     }
     user_id: UUID | None = await connection.scalar(_INSERT_USER, values)
@@ -152,8 +161,8 @@ _INSERT_ORGANIZATION = text("""
     INSERT INTO organizations (name, tier, settings) VALUES (:name, :tier, CAST(:settings AS jsonb)) RETURNING id
 """)
 _INSERT_USER = text("""
-    INSERT INTO users (organization_id, email, full_name, role, password_hash)
-    VALUES (:organization_id, :email, :full_name, :role, :password_hash)
+    INSERT INTO users (organization_id, email, full_name, role, password_hash, email_verified_at)
+    VALUES (:organization_id, :email, :full_name, :role, :password_hash, CASE WHEN :email_verified THEN now() END)
     ON CONFLICT (lower(email)) WHERE deleted_at IS NULL DO NOTHING
     RETURNING id
 """)
@@ -163,7 +172,9 @@ _USER_OF_SESSION = text(f"""
     {USERS} JOIN sessions s ON s.user_id = u.id WHERE s.id = :id AND s.ended_at IS NULL AND u.deleted_at IS NULL
 """)
 _ORGANIZATION = text(f"SELECT {ORGANIZATION_COLUMNS} FROM organizations o WHERE o.id = :id")
-_RECORD_LOGIN = text("UPDATE users SET last_login = now() WHERE id = :id")
+_RECORD_LOGIN = text("""
+    UPDATE users SET last_login = now() WHERE id = :id AND generation = :generation AND deleted_at IS NULL RETURNING id
+""")
 _REPLACE_HASH = text("UPDATE users SET password_hash = :after WHERE id = :id AND password_hash = :before")
 _CHANGE_USER = text("""
     UPDATE users SET full_name = coalesce(CAST(:full_name AS text), full_name),

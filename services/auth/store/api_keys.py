@@ -17,10 +17,11 @@ from services.auth.store.rows import USERS, user_of
 class ApiKeyStore(Database):
     """Keys of users; the key itself is never stored."""
 
-    async def add_api_key(self, user_id: UUID, key: NewApiKey) -> ApiKey:
-        """Records a key."""
+    async def add_api_key(self, user: User, key: NewApiKey) -> ApiKey | None:
+        """Records a key; None when what the account had has been declared dead since `user` was read."""
         values = {
-            "user_id": user_id,
+            "user_id": user.id,
+            "generation": user.generation,
             "name": key.name,
             "key_hash": key.key_hash,
             "prefix": key.prefix,
@@ -28,7 +29,8 @@ class ApiKeyStore(Database):
             "expires_at": key.expires_at,
         }
         async with self._transaction() as connection:
-            return _key((await connection.execute(_INSERT, values)).one())
+            row = (await connection.execute(_INSERT, values)).one_or_none()
+        return _key(row) if row else None
 
     async def api_keys(self, user_id: UUID, limit: int, offset: int) -> tuple[list[ApiKey], int]:
         """The user's keys, newest first, and how many there are."""
@@ -68,7 +70,9 @@ def _key(row: Row[Any]) -> ApiKey:
 _COLUMNS = "id, user_id, name, prefix, scopes, created_at, expires_at, last_used_at"
 _INSERT = text(f"""
     INSERT INTO api_keys (user_id, name, key_hash, prefix, scopes, expires_at)
-    VALUES (:user_id, :name, :key_hash, :prefix, CAST(:scopes AS text[]), CAST(:expires_at AS timestamptz))
+    SELECT u.id, CAST(:name AS text), CAST(:key_hash AS bytea), CAST(:prefix AS text), CAST(:scopes AS text[]),
+        CAST(:expires_at AS timestamptz)
+    FROM users u WHERE u.id = :user_id AND u.generation = :generation AND u.deleted_at IS NULL FOR SHARE OF u
     RETURNING {_COLUMNS}
 """)
 _LIST = text(f"""

@@ -96,6 +96,7 @@ class MemberStore(Database):
                 await _require_another_admin(connection, organization_id, user_id)
             await connection.execute(_DELETE_USER, {"id": user_id})
             await connection.execute(_END_SESSIONS, {"id": user_id})
+            await connection.execute(_UNLINK, {"id": user_id})
             if alone:
                 await connection.execute(_DISABLE_ORGANIZATION, {"id": organization_id})
             return [await record_event(connection, "user_deleted", user_id, life)]
@@ -152,4 +153,5 @@ _CHANGE_MEMBER = text("""
 """)
 _DELETE_USER = text("UPDATE users SET is_active = false, deleted_at = now(), updated_at = now() WHERE id = :id")
 _END_SESSIONS = text("UPDATE sessions SET ended_at = now() WHERE user_id = :id AND ended_at IS NULL")
+_UNLINK = text("DELETE FROM external_identities WHERE user_id = :id")
 _DISABLE_ORGANIZATION = text("UPDATE organizations SET is_active = false, updated_at = now() WHERE id = :id")

@@ -13,7 +13,7 @@ ORGANIZATION_COLUMNS = """
 """
 USER_COLUMNS = f"""
     u.id, u.email, u.full_name, u.role, u.is_active, u.created_at, u.updated_at, u.last_login, u.password_hash,
-    u.preferences, u.generation, {ORGANIZATION_COLUMNS}
+    u.preferences, u.generation, u.email_verified_at IS NOT NULL AS email_verified, {ORGANIZATION_COLUMNS}
 """
 USERS = f"SELECT {USER_COLUMNS} FROM users u JOIN organizations o ON o.id = u.organization_id"
 
@@ -33,6 +33,7 @@ def user_of(row: Row[Any]) -> User:
         password_hash=row.password_hash,
         preferences=Preferences(**row.preferences),
         generation=row.generation,
+        email_verified=row.email_verified,
     )
 
 

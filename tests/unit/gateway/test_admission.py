@@ -108,6 +108,22 @@ async def test_guessing_is_limited_by_address(limited: Mesh) -> None:
     assert [401, 401, 401, 429] == statuses
 
 
+async def test_signing_in_by_providers_is_limited_by_address(limited: Mesh) -> None:
+    """Both steps count as logging in does."""
+    async with limited.client() as client:
+        await client.post("/api/v1/auth/login", json=_LOGIN)
+        answers = [
+            await client.request(method, f"/api/v1/auth/oauth/github{path}")
+            for method, path in (
+                ("GET", "/authorize"),
+                ("POST", "?code=c&state=s"),
+                ("GET", "/authorize"),
+                ("POST", ""),
+            )
+        ]
+    assert [False, False, True, True] == [answer.status_code == 429 for answer in answers]
+
+
 @pytest.mark.parametrize("path", ["/", "/health", "/api/v1/status", "/.well-known/jwks.json", "/openapi.json"])
 async def test_not_counted(limited: Mesh, path: str) -> None:
     """What tells how things are, and who we are, is for everybody and always."""

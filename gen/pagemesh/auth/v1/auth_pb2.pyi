@@ -93,6 +93,7 @@ class User(_message.Message):
     LAST_LOGIN_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     PREFERENCES_FIELD_NUMBER: _builtins.int
+    EMAIL_VERIFIED_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     email: _builtins.str
@@ -103,6 +104,8 @@ class User(_message.Message):
     """Right inside the organization."""
     is_active: _builtins.bool
     """Disabled accounts cannot log in."""
+    email_verified: _builtins.bool
+    """Whether somebody proved that the address is theirs."""
     @_builtins.property
     def organization(self) -> Global___Organization:
         """The one organization that the account belongs to."""
@@ -136,10 +139,11 @@ class User(_message.Message):
         last_login: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         preferences: Global___Preferences | None = ...,
+        email_verified: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_last_login", b"_last_login", "created_at", b"created_at", "last_login", b"last_login", "organization", b"organization", "preferences", b"preferences", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_login", b"_last_login", "created_at", b"created_at", "email", b"email", "full_name", b"full_name", "id", b"id", "is_active", b"is_active", "last_login", b"last_login", "organization", b"organization", "preferences", b"preferences", "role", b"role", "updated_at", b"updated_at"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_last_login", b"_last_login", "created_at", b"created_at", "email", b"email", "email_verified", b"email_verified", "full_name", b"full_name", "id", b"id", "is_active", b"is_active", "last_login", b"last_login", "organization", b"organization", "preferences", b"preferences", "role", b"role", "updated_at", b"updated_at"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__last_login: _TypeAlias = _typing.Literal["last_login"]  # noqa: Y015
     _WhichOneofArgType__last_login: _TypeAlias = _typing.Literal["_last_login", b"_last_login"]  # noqa: Y015

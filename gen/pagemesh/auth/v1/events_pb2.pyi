@@ -40,6 +40,8 @@ class _IdentityEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ide
     """The subject is the OAuth client."""
     IDENTITY_EVENT_KIND_TOKEN_REVOKED: _IdentityEventKind.ValueType  # 7
     """The subject is the `jti` of one token."""
+    IDENTITY_EVENT_KIND_USER_SIGNED_OUT: _IdentityEventKind.ValueType  # 20
+    """Every session and key of the account has ended; the account itself lives. The subject is the user."""
 
 class IdentityEventKind(_IdentityEventKind, metaclass=_IdentityEventKindEnumTypeWrapper):
     """Why tokens are dead."""
@@ -60,6 +62,8 @@ IDENTITY_EVENT_KIND_CLIENT_DELETED: IdentityEventKind.ValueType  # 6
 """The subject is the OAuth client."""
 IDENTITY_EVENT_KIND_TOKEN_REVOKED: IdentityEventKind.ValueType  # 7
 """The subject is the `jti` of one token."""
+IDENTITY_EVENT_KIND_USER_SIGNED_OUT: IdentityEventKind.ValueType  # 20
+"""Every session and key of the account has ended; the account itself lives. The subject is the user."""
 Global___IdentityEventKind: _TypeAlias = IdentityEventKind  # noqa: Y015
 
 @_typing.final

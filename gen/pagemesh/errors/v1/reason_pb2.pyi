@@ -64,6 +64,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A scope that there is not, or that the OAuth client may not have."""
     ERROR_REASON_UNAUTHORIZED_CLIENT: _ErrorReason.ValueType  # 33
     """The token belongs to another OAuth client."""
+    ERROR_REASON_INVALID_OAUTH_STATE: _ErrorReason.ValueType  # 37
+    """The state of a sign-in is unknown, spent, expired, or another provider's or browser's."""
+    ERROR_REASON_INVALID_OAUTH_CODE: _ErrorReason.ValueType  # 38
+    """The provider refuses the code, or what it told for it cannot be trusted."""
+    ERROR_REASON_EMAIL_NOT_VERIFIED: _ErrorReason.ValueType  # 39
+    """The provider vouches for no mail address of the person."""
     ERROR_REASON_INVALID_FILE_TYPE: _ErrorReason.ValueType  # 40
     """The content is no PDF, PNG, JPEG or TIFF."""
     ERROR_REASON_EMPTY_FILE: _ErrorReason.ValueType  # 41
@@ -166,6 +172,12 @@ ERROR_REASON_INVALID_SCOPE: ErrorReason.ValueType  # 32
 """A scope that there is not, or that the OAuth client may not have."""
 ERROR_REASON_UNAUTHORIZED_CLIENT: ErrorReason.ValueType  # 33
 """The token belongs to another OAuth client."""
+ERROR_REASON_INVALID_OAUTH_STATE: ErrorReason.ValueType  # 37
+"""The state of a sign-in is unknown, spent, expired, or another provider's or browser's."""
+ERROR_REASON_INVALID_OAUTH_CODE: ErrorReason.ValueType  # 38
+"""The provider refuses the code, or what it told for it cannot be trusted."""
+ERROR_REASON_EMAIL_NOT_VERIFIED: ErrorReason.ValueType  # 39
+"""The provider vouches for no mail address of the person."""
 ERROR_REASON_INVALID_FILE_TYPE: ErrorReason.ValueType  # 40
 """The content is no PDF, PNG, JPEG or TIFF."""
 ERROR_REASON_EMPTY_FILE: ErrorReason.ValueType  # 41

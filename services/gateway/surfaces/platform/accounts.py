@@ -95,14 +95,14 @@ class Accounts:
             organization_name=(body.organization_name or "").strip(),
         )
         made = await client.call(self._neighbours.accounts.Register, request)
-        return _session(made.user, made.tokens, 201)
+        return json_response(render.session(made.user, made.tokens), 201, _SECRET)
 
     async def login(self, call: Call[models.LoginBody, NoQuery]) -> Response:
         """Opens a session."""
         address = call.request.client.host if call.request.client else ""
         request = auth_pb2.LoginRequest(email=call.body.email, password=call.body.password, client_address=address)
         opened = await client.call(self._neighbours.accounts.Login, request)
-        return _session(opened.user, opened.tokens, 200)
+        return json_response(render.session(opened.user, opened.tokens), headers=_SECRET)
 
     async def refresh(self, call: Call[models.RefreshBody, NoQuery]) -> Response:
         """Gives the next tokens of a session."""
@@ -144,9 +144,4 @@ class Accounts:
         body = call.body
         request = auth_pb2.AcceptInvitationRequest(token=body.token, password=body.password, full_name=body.full_name)
         made = await client.call(self._neighbours.accounts.AcceptInvitation, request)
-        return _session(made.user, made.tokens, 201)
-
-
-def _session(user: auth_pb2.User, tokens: auth_pb2.TokenPair, status: int) -> Response:
-    session: shapes.Session = {**render.tokens(tokens), "user": render.user(user)}
-    return json_response(session, status, _SECRET)
+        return json_response(render.session(made.user, made.tokens), 201, _SECRET)

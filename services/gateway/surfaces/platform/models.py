@@ -63,6 +63,24 @@ class LoginBody(Body):
     password: Password
 
 
+class BeginQuery(Query):
+    """How to begin a sign-in."""
+
+    code_challenge: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")] | None = Field(
+        default=None,
+        description="Base64url SHA-256 of a secret that the client keeps (RFC 7636, S256): only who shows the secret as"
+        " `code_verifier` can finish. Left out: whoever has the state can.",
+    )
+
+
+class FinishQuery(Query):
+    """What the provider sent back."""
+
+    code: str = Field(default="", description="As the provider sent it back.")
+    state: str = Field(default="", description="As the provider sent it back; good once, for ten minutes.")
+    code_verifier: str = Field(default="", description="The secret behind the `code_challenge` that it began with.")
+
+
 class RefreshBody(Body):
     """The refresh token that was given last."""
 

@@ -75,7 +75,7 @@ def me(account: auth_pb2.User) -> shapes.Me:
     return {
         **user(account),
         "anthropic_api_key": None,
-        "is_verified": False,
+        "is_verified": account.email_verified,
         "preferences": {
             "theme": account.preferences.theme,
             "notifications": account.preferences.notifications,
@@ -129,6 +129,11 @@ def tokens(pair: auth_pb2.TokenPair) -> shapes.Tokens:
         "token_type": "bearer",
         "expires_in": pair.expires_in,
     }
+
+
+def session(account: auth_pb2.User, pair: auth_pb2.TokenPair) -> shapes.Session:
+    """A new session with its account."""
+    return {**tokens(pair), "user": user(account)}
 
 
 def organization(tenant: auth_pb2.Organization, document_count: int) -> shapes.Organization:
