@@ -16,12 +16,14 @@ from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
 from services.gateway.exchange import KeyExchange
 from services.gateway.feed import Feed
+from services.gateway.idempotency import EntryStore, Idempotency, Terms
 from services.gateway.limits import Counting, Limiter
 from services.gateway.metering import CallMeter
 from services.gateway.neighbours import SERVICES, Neighbours
 from services.gateway.organizations import Organizations
 from services.gateway.plans import Usage
 from services.gateway.readiness import Check, Readiness
+from services.gateway.sealing import Sealing
 from services.gateway.settings import GatewaySettings
 from services.gateway.surfaces.oauth.tokens import OAuth
 from services.gateway.surfaces.platform import organizations as organizations_surface
@@ -49,6 +51,7 @@ class Gateway:
         connected: Callable[[], bool],
         revocations: Revocations,
         counting: Counting,
+        entries: EntryStore,
     ) -> None:
         self._neighbours = neighbours
         self._blobs = blobs
@@ -62,6 +65,8 @@ class Gateway:
         usage = Usage(self._ask_usage, self.meter, settings.plans)
         admission = Admission(Limiter(counting), organizations, usage, self.meter, settings)
         readiness = Readiness(self._checks())
+        terms = Terms(settings.idempotency_seconds, settings.idempotency_lease_seconds)
+        idempotency = Idempotency(entries, Sealing(settings.idempotency_secret.get_secret_value()), terms)
         surfaces = (
             Accounts(neighbours, revocations),
             ApiKeys(neighbours, revocations),
@@ -76,7 +81,7 @@ class Gateway:
             Health(neighbours, readiness, self.traffic, settings.environment),
         )
         endpoints = [endpoint for surface in surfaces for endpoint in surface.endpoints()]
-        self.app = app.build(endpoints, credentials, admission, self.feed, self.traffic, settings)
+        self.app = app.build(endpoints, credentials, admission, idempotency, self.feed, self.traffic, settings)
 
     async def _ask_job(self, job_id: str) -> job_pb2.Job:
         answer = await client.call(self._neighbours.jobs.GetJob, results_pb2.GetJobRequest(job_id=job_id))
