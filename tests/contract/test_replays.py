@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import nats
 import pytest
 from pydantic import SecretStr
 
@@ -106,6 +107,25 @@ async def test_one_of_many(mesh: IdentityMesh) -> None:
     assert 1 == (await person.client.get(KEYS)).json()["total"]
     again = await clients[0].post(KEYS, json=body, headers=headers)
     assert (201, "true") == (again.status_code, again.headers["idempotency-replayed"])
+
+
+@pytest.mark.parametrize(
+    ("path", "body"), [(KEYS, {"name": "a program"}), (CLIENTS, {"name": "a program", "scopes": ["jobs.read"]})]
+)
+async def test_a_lost_answer_makes_no_second(
+    mesh: IdentityMesh, nats_server: NatsServer, path: str, body: dict[str, Any]
+) -> None:
+    """Carried out again, since nobody knows of the answer, it makes the same key or client with the same secret."""
+    person, headers = await mesh.register(), keyed()
+    first = await on(mesh, person, 0).post(path, json=body, headers=headers)
+    connection = await nats.connect(nats_server.url)
+    await connection.jetstream().purge_stream("IDEMPOTENCY")
+    await connection.close()
+    clients = [on(mesh, person, replica) for replica in (0, 1)] * 5
+    answers = await asyncio.gather(*(client.post(path, json=body, headers=headers) for client in clients))
+    assert {201} <= {answer.status_code for answer in answers} <= {201, 409}
+    assert {first.content} == {answer.content for answer in answers if answer.status_code == 201}
+    assert 1 == (await person.client.get(path)).json()["total"]
 
 
 async def test_rotating_once(mesh: IdentityMesh) -> None:

@@ -18,7 +18,7 @@ class ApiKeyStore(Database):
     """Keys of users; the key itself is never stored."""
 
     async def add_api_key(self, user_id: UUID, key: NewApiKey) -> ApiKey:
-        """Records a key."""
+        """Records a key; one that is there already stays as it is and is answered."""
         values = {
             "user_id": user_id,
             "name": key.name,
@@ -69,6 +69,7 @@ _COLUMNS = "id, user_id, name, prefix, scopes, created_at, expires_at, last_used
 _INSERT = text(f"""
     INSERT INTO api_keys (user_id, name, key_hash, prefix, scopes, expires_at)
     VALUES (:user_id, :name, :key_hash, :prefix, CAST(:scopes AS text[]), CAST(:expires_at AS timestamptz))
+    ON CONFLICT (key_hash) DO UPDATE SET key_hash = excluded.key_hash
     RETURNING {_COLUMNS}
 """)
 _LIST = text(f"""

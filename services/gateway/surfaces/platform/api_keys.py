@@ -60,6 +60,7 @@ class ApiKeys:
             name=call.body.name,
             scopes=call.body.scopes or (),
             expires_at=None if call.body.expires_at is None else expires_at,
+            request_id=call.origin.id("api key"),
         )
         made = await client.call(self._neighbours.api_keys.CreateApiKey, request)
         shown: shapes.NewApiKey = {**render.api_key(made.api_key), "key": made.key}

@@ -55,7 +55,9 @@ class Clients:
 
     async def create(self, call: Call[models.ClientBody, NoQuery]) -> Response:
         """Makes a client."""
-        request = clients_pb2.CreateClientRequest(name=call.body.name, scopes=call.body.scopes)
+        request = clients_pb2.CreateClientRequest(
+            name=call.body.name, scopes=call.body.scopes, request_id=call.origin.id("client")
+        )
         made = await client.call(self._neighbours.oauth_clients.CreateClient, request)
         shown: shapes.NewClient = {**render.oauth_client(made.client), "client_secret": made.client_secret}
         return json_response(shown, 201, _SECRET)
