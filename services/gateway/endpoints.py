@@ -98,6 +98,8 @@ class Endpoint(Generic[B, Q]):
     problems: tuple[int, ...] = ()
     """Statuses of errors beside those that follow from the declaration."""
     request_headers: tuple[str, ...] = field(default=())
+    listed: bool = True
+    """Whether OpenAPI documents name it; what only a page of ours asks for is left out."""
 
 
 AnyEndpoint = Endpoint[Any, Any]

@@ -14,6 +14,8 @@ from services.gateway.surfaces.platform import API_VERSION, PREFIX
 from services.gateway.surfaces.platform.shapes import Problem
 from services.gateway.validation import NoBody, NoQuery
 
+DOCUMENTS = {"/openapi.json": ("All", ""), f"{PREFIX}/openapi.json": ("Platform", PREFIX)}
+"""Where documents are, what each is called, and how the paths begin that it describes."""
 _REFERENCE = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"{(\w+)}")
 _HEADERS = {
@@ -37,16 +39,16 @@ _HEADERS = {
 def with_documents(endpoints: Sequence[AnyEndpoint]) -> list[AnyEndpoint]:
     """The endpoints, and those that serve their OpenAPI documents."""
     answers = {200: Answer("The document.", media_types=("application/json",))}
-    paths = {"/openapi.json": "", f"{PREFIX}/openapi.json": PREFIX}
     documents: dict[str, bytes] = {}
 
     async def serve(call: Call[NoBody, NoQuery]) -> Response:
         return Response(documents[call.request.url.path], media_type="application/json")
 
-    served = [get(path, serve, "This document", answers, public=True, counted=False) for path in paths]
+    served = [get(path, serve, "This document", answers, public=True, counted=False) for path in DOCUMENTS]
     everything = [*endpoints, *served]
-    for path, prefix in paths.items():
-        documents[path] = orjson.dumps(document([one for one in everything if one.path.startswith(prefix)]))
+    listed = [one for one in everything if one.listed]
+    for path, (_, prefix) in DOCUMENTS.items():
+        documents[path] = orjson.dumps(document([one for one in listed if one.path.startswith(prefix)]))
     return everything
 
 
@@ -103,6 +105,7 @@ def _operation(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
         "operationId": f"{type(endpoint.handler.__self__).__name__}.{endpoint.handler.__name__}".lower()
         if hasattr(endpoint.handler, "__self__")
         else endpoint.path.strip("/").replace("/", "."),
+        "tags": [_tag(endpoint)],
         "summary": endpoint.summary,
         "parameters": _parameters(endpoint, schemas),
         "responses": _responses(endpoint, schemas),
@@ -111,6 +114,13 @@ def _operation(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
     if content := _request_content(endpoint, schemas):
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _tag(endpoint: AnyEndpoint) -> str:
+    """What the endpoint is about: the first word of its path below the surface's prefix."""
+    if endpoint.public and not endpoint.counted:
+        return "about"
+    return endpoint.path.removeprefix(PREFIX).strip("/").partition("/")[0]
 
 
 def _request_content(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pagemesh.auth.v1 import auth_pb2, keys_pb2
 from pagemesh.results.v1 import job_pb2, results_pb2, usage_pb2
 from services.gateway import app
 from services.gateway.admission import Admission
+from services.gateway.browsing import Browsing
 from services.gateway.credentials import Credentials
 from services.gateway.exchange import KeyExchange
 from services.gateway.feed import Feed
@@ -79,6 +80,7 @@ class Gateway:
             Analyses(neighbours, self.feed),
             UsageReport(usage),
             Health(neighbours, readiness, self.traffic, settings.environment),
+            Browsing(),
         )
         endpoints = [endpoint for surface in surfaces for endpoint in surface.endpoints()]
         self.app = app.build(endpoints, credentials, admission, idempotency, self.feed, self.traffic, settings)
