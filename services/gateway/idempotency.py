@@ -182,7 +182,7 @@ class Attempt:
         self._over = asyncio.Event()
 
     async def run(self, work: Callable[[], Awaitable[Response]], asked: Callable[[], tuple[bytes, int]]) -> Response:
-        """Does the work and remembers its answer, of 2xx, before anybody hears it.
+        """Does the work and remembers its answer, unless it is an error, before anybody hears it.
 
         `asked` tells, when the work is done, the request's fingerprint and the length of its contents. Raises what the
         work raises; IllegalState (REQUEST_IN_PROGRESS) when another has gone on with it meanwhile; Unavailable.
@@ -191,19 +191,22 @@ class Attempt:
         try:
             response = await work()
         except BaseException as error:
-            await self._end(beating, error)
+            await self._end(beating, _status(error))
             raise
-        await self._end(beating)
-        self._request.fingerprint, self._request.content_bytes = asked()
-        await self._settle(response)
+        await self._end(beating, response.status_code)
+        if response.status_code < HTTPStatus.BAD_REQUEST:
+            self._request.fingerprint, self._request.content_bytes = asked()
+            await self._settle(response)
         return response
 
-    async def _end(self, beating: asyncio.Task[None], error: BaseException | None = None) -> None:
+    async def _end(self, beating: asyncio.Task[None], status: int) -> None:
         self._over.set()
         await beating
-        with suppress(PagemeshError):  # the lease ends by itself
-            if error is not None:
-                await self._give_up(nothing_made=_refuses(error) and not self.origin.is_repeat)
+        if status >= HTTPStatus.BAD_REQUEST:
+            # Only a refusal says for sure that nothing was made, and only by this try.
+            is_refused = status < HTTPStatus.INTERNAL_SERVER_ERROR and not self.origin.is_repeat
+            with suppress(PagemeshError):  # the lease ends by itself
+                await (self._forget() if is_refused else self._fail())
 
     async def _keep(self) -> None:
         while True:
@@ -212,14 +215,14 @@ class Attempt:
             if self._over.is_set():
                 return
             with suppress(PagemeshError):
-                self._revision = await self._slot.write(self._request, self._revision) or self._revision
+                self._revision = await self._slot.write(self._request, self._revision) or await self._ours()
 
-    async def _give_up(self, nothing_made: bool) -> None:
-        if nothing_made:
-            await self._slot.drop(self._revision)
-        else:
-            self._request.state = _FAILED
-            await self._slot.write(self._request, self._revision)
+    async def _forget(self) -> None:
+        await self._slot.drop(self._revision)
+
+    async def _fail(self) -> None:
+        self._request.state = _FAILED
+        await self._slot.write(self._request, self._revision)
 
     async def _settle(self, response: Response) -> None:
         self._request.state = _ANSWERED
@@ -285,9 +288,8 @@ def in_progress() -> IllegalState:
     )
 
 
-def _refuses(error: BaseException) -> bool:
-    """Whether the error says for sure that nothing was made."""
-    return isinstance(error, PagemeshError) and problems.status_of(error) < HTTPStatus.INTERNAL_SERVER_ERROR
+def _status(error: BaseException) -> int:
+    return problems.status_of(error) if isinstance(error, PagemeshError) else HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 def _answer(response: Response) -> idempotency_pb2.Answer:

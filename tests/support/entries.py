@@ -16,6 +16,8 @@ class MemoryEntries:
         self.writes = 0
         self.trips = 0
         self.away = False
+        self.unheard = 0
+        """How many writes from now on are made without an answer."""
         self._revision = 0
 
     def later(self, seconds: float) -> None:
@@ -30,6 +32,9 @@ class MemoryEntries:
         self._revision += 1
         self.writes += 1
         self.entries[subject] = (Entry(payload, self._revision, self.now), self.now + timedelta(seconds=seconds))
+        if self.unheard:
+            self.unheard -= 1
+            raise Unavailable("The message broker is away.", dependency="nats")
         return self._revision
 
     async def get(self, subject: str) -> Entry | None:

@@ -189,7 +189,7 @@ async def test_whoever_was_thought_dead(idempotency: Idempotency, entries: Memor
 
 
 async def test_long_work_keeps_its_lease(entries: MemoryEntries, clock: Clock) -> None:
-    """The entry is written anew while the work goes on, and its answer over the last of these."""
+    """The entry is written anew while the work goes on, also when a write is not heard of; the answer comes last."""
     idempotency = Idempotency(entries, Sealing(""), Terms(_DAY, 0.06), clock)
     attempt = await begun(idempotency)
     done = asyncio.Event()
@@ -202,7 +202,9 @@ async def test_long_work_keeps_its_lease(entries: MemoryEntries, clock: Clock) -
         return Response(b"made", 201)
 
     running = asyncio.create_task(attempt.run(long_work, asked()))
+    entries.unheard = 1
     await eventually(written_four_times)
+    entries.unheard = 1
     done.set()
     await running
     assert isinstance(await idempotency.begin(_CLAIM, b"asked"), Earlier)
@@ -227,6 +229,18 @@ async def test_after_a_failure_the_same_may_be_tried(idempotency: Idempotency, e
     assert (True, failed.origin.id("job")) == (again.origin.is_repeat, again.origin.id("job"))
     await again.run(work(), asked())
     assert isinstance(await idempotency.begin(_CLAIM, b"asked"), Earlier)
+
+
+@pytest.mark.parametrize(("status", "is_free"), [(409, True), (503, False)])
+async def test_an_error_as_an_answer(idempotency: Idempotency, status: int, is_free: bool) -> None:
+    """Errors that are told without being raised are no more remembered than those that are."""
+
+    async def refusing() -> Response:
+        return Response(b"no", status)
+
+    assert status == (await (await begun(idempotency)).run(refusing, asked())).status_code
+    again = await begun(idempotency)
+    assert is_free != again.origin.is_repeat
 
 
 async def test_a_refused_repeat_frees_nothing(idempotency: Idempotency) -> None:
