@@ -116,6 +116,7 @@ class Stack:
             env["PAGEMESH_MASTER_KEY_FILE"] = str(self.layout.master_key())
         if name == "gateway":
             env |= {"PAGEMESH_HTTP_HOST": LOOPBACK, "PAGEMESH_HTTP_PORT": str(self.port)}
+            env.setdefault("PAGEMESH_IDEMPOTENCY_SECRET", self.layout.secret("idempotency"))
         else:
             self._state.sockets[name] = str(socket)
         if name not in ("auth", "results"):

@@ -19,8 +19,6 @@ _NOT_REPEATABLE = [
     {"service": "pagemesh.auth.v1.AccountService", "method": "Register"},
     {"service": "pagemesh.auth.v1.AccountService", "method": "AcceptInvitation"},
     {"service": "pagemesh.auth.v1.SignInService"},
-    {"service": "pagemesh.auth.v1.ApiKeyService", "method": "CreateApiKey"},
-    {"service": "pagemesh.auth.v1.OAuthClientService", "method": "CreateClient"},
     {"service": "pagemesh.auth.v1.OAuthClientService", "method": "RotateClientSecret"},
 ]
 _SERVICE_CONFIG = json.dumps(

@@ -7,6 +7,7 @@
 | EVENTS | `events.>` | what other services may follow, without content, kept 7 days |
 | DEAD | `dead.<kind>` | tasks given up, kept 30 days |
 | QUOTA | `quota.<who>.<window>.<start>` | requests counted, in memory, kept 2 hours; see mesh/counters.py |
+| IDEMPOTENCY | `idempotency.<who>.<name>` | answers to requests with a key, each for a time; see mesh/entries.py |
 
 Status goes over plain subjects, `status.<organization>.<job>`: see docs/adr/0003-status-feed.md.
 """
@@ -18,6 +19,8 @@ IDENTITY_EVENTS = "events.identity"
 """Word of tokens that are dead, one subject a kind below this."""
 USAGE_EVENTS = "events.usage"
 """What organizations use, one subject a kind below this."""
+IDEMPOTENCY = "IDEMPOTENCY"
+"""The stream of remembered answers."""
 _HOUR = 3_600.0
 _DAY = 24 * _HOUR
 
@@ -50,6 +53,11 @@ def status_subject(organization_id: str, job_id: str) -> str:
 def quota_subject(who: str, window: str, start: int) -> str:
     """Where requests of an organization or address are counted; `start` is the window's first second, Unix time."""
     return f"quota.{who}.{window}.{start}"
+
+
+def idempotency_subject(who: str, name: str) -> str:
+    """Where a request with a key is remembered: under its organization, so that one can be forgotten whole."""
+    return f"idempotency.{who}.{name}"
 
 
 def declared(replicas: int) -> list[StreamConfig]:
@@ -99,6 +107,16 @@ def declared(replicas: int) -> list[StreamConfig]:
             max_age=2 * _HOUR,
             max_msgs_per_subject=1,
             allow_msg_counter=True,
+            num_replicas=replicas,
+        ),
+        StreamConfig(
+            name=IDEMPOTENCY,
+            subjects=["idempotency.>"],
+            retention=RetentionPolicy.LIMITS,
+            storage=StorageType.FILE,
+            discard=DiscardPolicy.NEW,
+            max_msgs_per_subject=1,
+            allow_msg_ttl=True,
             num_replicas=replicas,
         ),
     ]

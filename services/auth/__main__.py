@@ -20,6 +20,7 @@ from services.auth.clients import Clients
 from services.auth.invitations import Invitations
 from services.auth.keys import KeyRing, MasterKey
 from services.auth.members import Members
+from services.auth.new_secrets import NewSecrets
 from services.auth.passwords import Passwords
 from services.auth.profiles import Profiles
 from services.auth.providers import providers_of
@@ -45,12 +46,13 @@ async def serve(settings: AuthSettings) -> AsyncIterator[None]:
         stack.push_async_callback(engine.dispose)
         passwords = stack.enter_context(closing(Passwords()))
         store = Store(engine)
-        keys = KeyRing(store, MasterKey(settings.master_key_bytes()), timedelta(days=settings.key_rotation_days))
+        master = MasterKey(settings.master_key_bytes())
+        keys = KeyRing(store, master, timedelta(days=settings.key_rotation_days))
         await keys.load()
         revocations = Revocations()  # complete without a feed: sessions are looked up in the record
         announcer = Announcer(store, revocations)
         verifier = TokenVerifier(keys.jwks, revocations)
-        server = MeshServer(_spec(settings, store, keys, passwords, announcer, verifier), settings)
+        server = MeshServer(_spec(settings, store, keys, NewSecrets(master), passwords, announcer, verifier), settings)
         await server.start()
         stack.push_async_callback(server.stop)
         await stack.enter_async_context(announcer.running(settings))
@@ -62,6 +64,7 @@ def _spec(
     settings: AuthSettings,
     store: Store,
     keys: KeyRing,
+    secrets: NewSecrets,
     passwords: Passwords,
     announcer: Announcer,
     verifier: TokenVerifier,
@@ -82,8 +85,10 @@ def _spec(
         profiles=Profiles(store, accounts, announcer, terms.access_life),
         members=Members(store, accounts, announcer, terms.access_life),
         invitations=Invitations(store, accounts, passwords, terms.refresh_life),
-        api_keys=ApiKeys(store, accounts, access, announcer),
-        clients=Clients(store, accounts, announcer, client_life, timedelta(hours=settings.client_secret_grace_hours)),
+        api_keys=ApiKeys(store, accounts, access, announcer, secrets),
+        clients=Clients(
+            store, accounts, announcer, client_life, timedelta(hours=settings.client_secret_grace_hours), secrets
+        ),
         sign_in=SignIn(
             providers_of(settings.sign_in_providers),
             States(settings.master_key_bytes()),

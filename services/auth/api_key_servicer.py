@@ -21,7 +21,8 @@ class ApiKeyServicer(keys_pb2_grpc.ApiKeyServiceServicer):
     ) -> keys_pb2.CreateApiKeyResponse:
         """Makes a key."""
         expires_at = request.expires_at.ToDatetime(UTC) if request.HasField("expires_at") else None
-        made, key = await self._keys.create(identity.current(), request.name, request.scopes, expires_at)
+        request_id = convert.request_id(request.request_id)
+        made, key = await self._keys.create(identity.current(), request.name, request.scopes, expires_at, request_id)
         return keys_pb2.CreateApiKeyResponse(api_key=convert.api_key(made), key=key)
 
     async def ListApiKeys(self, request: keys_pb2.ListApiKeysRequest, context: object) -> keys_pb2.ListApiKeysResponse:

@@ -1,6 +1,5 @@
 """API keys: made by people, exchanged for short access tokens that every service verifies by itself."""
 
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
@@ -11,12 +10,12 @@ from mesh.identity import Identity
 from mesh.scopes import GRANTABLE
 from services.auth import fields
 from services.auth.accounts import Accounts, Herald
+from services.auth.new_secrets import NewSecrets
 from services.auth.records import ApiKey, IdentityEvent, NewApiKey, User
 from services.auth.tokens import AccessTokens, Subject, fingerprint
 
 PREFIX = "pmk_"
 TOKEN_LIFE = timedelta(minutes=5)
-_SECRET_BYTES = 32
 _SHOWN = 12
 
 
@@ -24,7 +23,10 @@ class ApiKeyBook(Protocol):
     """Where keys are recorded. Every method raises Unavailable while it is away."""
 
     async def add_api_key(self, user: User, key: NewApiKey) -> ApiKey | None:
-        """Records a key; None when what the account had has been declared dead since `user` was read."""
+        """Records a key; one that is there already stays as it is and is answered.
+
+        None when what the account had has been declared dead since `user` was read.
+        """
 
     async def api_keys(self, user_id: UUID, limit: int, offset: int) -> tuple[list[ApiKey], int]:
         """The user's keys, newest first, and how many there are."""
@@ -39,22 +41,33 @@ class ApiKeyBook(Protocol):
 class ApiKeys:
     """Keys of people."""
 
-    def __init__(self, book: ApiKeyBook, accounts: Accounts, access: AccessTokens, herald: Herald) -> None:
+    def __init__(
+        self, book: ApiKeyBook, accounts: Accounts, access: AccessTokens, herald: Herald, secrets: NewSecrets
+    ) -> None:
         self._book = book
         self._accounts = accounts
         self._access = access
         self._herald = herald
+        self._secrets = secrets
 
     async def create(
-        self, caller: Identity, name: str, scopes: Sequence[str], expires_at: datetime | None
+        self,
+        caller: Identity,
+        name: str,
+        scopes: Sequence[str],
+        expires_at: datetime | None,
+        request_id: UUID | None = None,
     ) -> tuple[ApiKey, str]:
-        """A key and its text. Raises InvalidArgument naming the field, Forbidden for who has not logged in."""
+        """A key and its text, the same for the same request id.
+
+        Raises InvalidArgument naming the field, Forbidden for who has not logged in.
+        """
         if not caller.session_id:
             raise Forbidden("Keys are made by people who have logged in.")
         user = await self._accounts.me(caller)
         if expires_at is not None and expires_at <= datetime.now(UTC):
             raise InvalidArgument("This is in the past.", field="expires_at")
-        key = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+        key = self._secrets.make(PREFIX, user.id, request_id)
         made = NewApiKey(
             name=fields.check_name(name, "name"),
             key_hash=fingerprint(key),

@@ -21,7 +21,8 @@ class OAuthClientServicer(clients_pb2_grpc.OAuthClientServiceServicer):
         self, request: clients_pb2.CreateClientRequest, context: object
     ) -> clients_pb2.CreateClientResponse:
         """Makes a client."""
-        client, secret = await self._clients.create(identity.current(), request.name, request.scopes)
+        request_id = convert.request_id(request.request_id)
+        client, secret = await self._clients.create(identity.current(), request.name, request.scopes, request_id)
         return clients_pb2.CreateClientResponse(client=convert.oauth_client(client), client_secret=secret)
 
     async def ListClients(

@@ -1,6 +1,7 @@
 """Records as messages."""
 
 from datetime import datetime
+from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -113,3 +114,11 @@ def oauth_client(client: OAuthClient) -> clients_pb2.OAuthClient:
     return clients_pb2.OAuthClient(
         id=str(client.id), name=client.name, scopes=client.scopes, created_at=timestamp(client.created_at)
     )
+
+
+def request_id(text: str) -> UUID | None:
+    """The id of a request that may come again. Raises InvalidArgument for one that is no UUID."""
+    try:
+        return UUID(text) if text else None
+    except ValueError as error:
+        raise InvalidArgument("This is no UUID.", field="request_id") from error

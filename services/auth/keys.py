@@ -17,6 +17,8 @@ from typing import Protocol
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 _NONCE_BYTES = 12
 
@@ -62,6 +64,11 @@ class MasterKey:
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
+        self._key = key
+
+    def derive(self, purpose: bytes) -> bytes:
+        """32 bytes, the same for the same purpose, which nobody can tell who has not the master key (RFC 5869)."""
+        return HKDFExpand(SHA256(), 32, purpose).derive(self._key)
 
     def seal(self, key: SigningKey) -> SealedKey:
         """The key as it may be stored; bound to its id, so that stored keys cannot be exchanged."""

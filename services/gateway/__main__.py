@@ -7,6 +7,7 @@ from mesh import process
 from mesh.blobs import Blobs
 from mesh.errors import Unavailable
 from mesh.revocations import Revocations
+from services.gateway.entry_link import EntryLink
 from services.gateway.neighbours import Neighbours
 from services.gateway.quota_link import QuotaLink
 from services.gateway.server import HttpServer
@@ -20,15 +21,17 @@ def main() -> None:
     settings = GatewaySettings()
 
     async def serve(stop: asyncio.Event) -> None:
-        neighbours, link, quotas = Neighbours.connect(settings), StatusLink(), QuotaLink()
+        neighbours, link = Neighbours.connect(settings), StatusLink()
+        quotas, entries = QuotaLink(), EntryLink()
         blobs, revocations = Blobs(settings.storage_url), Revocations(complete=False)
-        gateway = Gateway(settings, neighbours, blobs, lambda: link.connected, revocations, quotas)
+        gateway = Gateway(settings, neighbours, blobs, lambda: link.connected, revocations, quotas, entries)
         server = HttpServer(gateway.app, settings)
         gateway.traffic.connections = server.connections
         async with asyncio.TaskGroup() as group:
             opening = [
                 group.create_task(link.open(settings, gateway.feed, revocations)),
                 group.create_task(quotas.open(settings)),
+                group.create_task(entries.open(settings)),
                 group.create_task(gateway.meter.keep_telling(quotas.publish)),
             ]
             await server.run_until(stop, gateway.feed.close)
@@ -38,6 +41,7 @@ def main() -> None:
             await gateway.meter.tell(quotas.publish)
         await link.close()
         await quotas.close()
+        await entries.close()
         await neighbours.close()
 
     process.run("gateway", settings, serve)

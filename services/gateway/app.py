@@ -22,6 +22,7 @@ from services.gateway.credentials import Credentials
 from services.gateway.endpoints import AnyEndpoint, Desk
 from services.gateway.feed import Feed
 from services.gateway.frame import Framed
+from services.gateway.idempotency import Idempotency
 from services.gateway.openapi import with_documents
 from services.gateway.settings import GatewaySettings
 from services.gateway.traffic import Traffic
@@ -32,6 +33,7 @@ _READABLE_BY_BROWSERS = (
     "Content-Disposition",
     "Content-Range",
     "ETag",
+    "Idempotency-Replayed",
     "Link",
     "Location",
     "Preference-Applied",
@@ -49,12 +51,13 @@ def build(
     endpoints: Sequence[AnyEndpoint],
     credentials: Credentials,
     admission: Admission,
+    idempotency: Idempotency,
     feed: Feed,
     traffic: Traffic,
     settings: GatewaySettings,
 ) -> ASGIApp:
     """The whole application."""
-    desk = Desk(credentials, admission, settings.json_body_bytes)
+    desk = Desk(credentials, admission, idempotency, settings.json_body_bytes)
     starlette = Starlette(
         routes=desk.routes(with_documents(endpoints)),
         middleware=[_cors(settings)],

@@ -4,8 +4,8 @@ Routes and the OpenAPI document both come from here, so that neither can promise
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Generic, TypeVar
 
@@ -19,9 +19,12 @@ from mesh import scopes
 from mesh.identity import Identity
 from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
+from services.gateway.fingerprints import Fingerprint
+from services.gateway.forms import FormEvent, form_events
+from services.gateway.idempotency import Claim, Earlier, Idempotency, Origin, read_key, reused
 from services.gateway.problems import NOT_FOUND
 from services.gateway.traffic import ROUTE
-from services.gateway.validation import NoBody, NoQuery, read_json, read_query
+from services.gateway.validation import NoBody, NoQuery, parse_json, read_json, read_query
 
 B = TypeVar("B", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
@@ -41,6 +44,13 @@ class Call(Generic[B, Q]):
     identity: Identity
     ids: Mapping[str, str]
     """UUIDs of the path by parameter."""
+    origin: Origin = field(default_factory=Origin)
+    """Gives new things their ids."""
+    fingerprint: Fingerprint = field(default_factory=Fingerprint)
+
+    def form(self) -> AsyncIterator[FormEvent]:
+        """What the multipart form holds. Raises InvalidArgument, ClientDisconnect."""
+        return self.fingerprint.following(form_events(self.request))
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,16 @@ class Answer:
     json: Any = None
     media_types: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Keyed:
+    """That an endpoint takes an `Idempotency-Key`, and whose the key is: the caller's organization's, if not said."""
+
+    secret: bool = False
+    """The answer holds a secret: nobody but the same caller, with the same rights, is given it again."""
+    owner: Callable[[Any], str] | None = None
+    """Whose it is at a public endpoint, by what the body says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +91,8 @@ class Endpoint(Generic[B, Q]):
     public: bool = False
     scope: str = scopes.ACCOUNT
     """What a token with a list of scopes must have; without one here only tokens without a list will do."""
+    keyed: Keyed | None = None
+    """Set where a repeat is answered as the first request was."""
     counted: bool = True
     """Whether it counts against the limits, of the address when it is public."""
     within_plan: bool = True
@@ -78,6 +100,8 @@ class Endpoint(Generic[B, Q]):
     problems: tuple[int, ...] = ()
     """Statuses of errors beside those that follow from the declaration."""
     request_headers: tuple[str, ...] = field(default=())
+    listed: bool = True
+    """Whether OpenAPI documents name it; what only a page of ours asks for is left out."""
 
 
 AnyEndpoint = Endpoint[Any, Any]
@@ -85,11 +109,14 @@ NOBODY = Identity(user_id="", organization_id="", role="", tier="", session_id="
 
 
 class Desk:
-    """Takes requests in: credential, limits, ids, parameters and body, in this order; then the endpoint's handler."""
+    """Takes requests in: credential, limits, ids, parameters, body and key, in this order; then the handler."""
 
-    def __init__(self, credentials: Credentials, admission: Admission, json_body_bytes: int) -> None:
+    def __init__(
+        self, credentials: Credentials, admission: Admission, idempotency: Idempotency, json_body_bytes: int
+    ) -> None:
         self._credentials = credentials
         self._admission = admission
+        self._idempotency = idempotency
         self._json_body_bytes = json_body_bytes
 
     async def serve(self, endpoint: AnyEndpoint, request: Request) -> Response:
@@ -97,10 +124,30 @@ class Desk:
         caller = await self._admitted(endpoint, request)
         ids = _ids(request.path_params)
         query = read_query(request.query_params, endpoint.query)
-        body: BaseModel = NoBody()
+        raw, body = b"", NoBody()
         if endpoint.body is not NoBody:
-            body = await read_json(request, endpoint.body, self._json_body_bytes)
-        return await endpoint.handler(Call(request, body, query, caller, ids))
+            raw = await read_json(request, self._json_body_bytes)
+            body = parse_json(raw, endpoint.body)
+        call = Call(request, body, query, caller, ids)
+        key = read_key(request.headers) if endpoint.keyed else None
+        return await (endpoint.handler(call) if key is None else self._once(endpoint, call, key, raw))
+
+    async def _once(self, endpoint: AnyEndpoint, call: Call[Any, Any], key: str, raw: bytes) -> Response:
+        scopes.require(call.identity, endpoint.scope)  # a replay asks no service
+        fingerprint = Fingerprint(*_counting(endpoint, call))
+        if endpoint.form is None:
+            fingerprint.take_body(raw)
+        begun = await self._idempotency.begin(
+            _claim(endpoint, call, key), b"" if endpoint.form else fingerprint.digest()
+        )
+        if isinstance(begun, Earlier):
+            if endpoint.form is not None:
+                await _read_again(call, fingerprint, begun.content_bytes)
+            return begun.replay(fingerprint.digest())
+        keyed = replace(call, origin=begun.origin, fingerprint=fingerprint)
+        return await begun.run(
+            lambda: endpoint.handler(keyed), lambda: (fingerprint.digest(), fingerprint.content_bytes)
+        )
 
     async def _admitted(self, endpoint: AnyEndpoint, request: Request) -> Identity:
         caller = NOBODY
@@ -198,3 +245,26 @@ def _ids(path_params: Mapping[str, Any]) -> dict[str, str]:
     if not all(_UUID.fullmatch(value) for value in ids.values()):
         raise NOT_FOUND
     return ids
+
+
+def _claim(endpoint: AnyEndpoint, call: Call[Any, Any], key: str) -> Claim:
+    where = f"{endpoint.method} {endpoint.path.format_map(call.ids)}"
+    if endpoint.keyed is not None and endpoint.keyed.owner is not None:
+        return Claim("public", (where, endpoint.keyed.owner(call.body)), key)
+    return Claim(call.identity.organization_id, (where,), key)
+
+
+def _counting(endpoint: AnyEndpoint, call: Call[Any, Any]) -> tuple[str, ...]:
+    """What makes another request of it, beside the body."""
+    caller = call.identity
+    if endpoint.keyed is None or not endpoint.keyed.secret:
+        return (call.request.url.query,)
+    granted = "all" if caller.scopes is None else " ".join(sorted(caller.scopes))
+    return (call.request.url.query, caller.user_id, caller.role, caller.key_id, granted)
+
+
+async def _read_again(call: Call[Any, Any], fingerprint: Fingerprint, content_bytes: int) -> None:
+    """Reads a form for its fingerprint alone. Raises InvalidArgument as soon as it is longer than the first was."""
+    async for _ in fingerprint.following(form_events(call.request)):
+        if fingerprint.content_bytes > content_bytes:
+            raise reused()

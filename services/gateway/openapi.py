@@ -14,12 +14,16 @@ from services.gateway.surfaces.platform import API_VERSION, PREFIX
 from services.gateway.surfaces.platform.shapes import Problem
 from services.gateway.validation import NoBody, NoQuery
 
+DOCUMENTS = {"/openapi.json": ("All", ""), f"{PREFIX}/openapi.json": ("Platform", PREFIX)}
+"""Where documents are, what each is called, and how the paths begin that it describes."""
 _REFERENCE = "#/components/schemas/{model}"
 _PARAMETER = re.compile(r"{(\w+)}")
 _HEADERS = {
     "Content-Range": "Which bytes these are, of how many.",
     "ETag": "Strong entity tag.",
-    "Idempotency-Key": "A repeat with the same key makes no second thing. 1 to 255 printable ASCII characters.",
+    "Idempotency-Key": "1 to 255 printable ASCII characters. For 24 hours the same request with the same key is not "
+    "carried out again but answered as it was the first time, with `Idempotency-Replayed: true`.",
+    "Idempotency-Replayed": "`true` when this is the first answer again.",
     "If-None-Match": "Answers 304 while the entity tag is still the same.",
     "If-Range": "Answers the range only if the entity tag is still the same.",
     "Last-Event-ID": "The last event that was seen.",
@@ -35,16 +39,16 @@ _HEADERS = {
 def with_documents(endpoints: Sequence[AnyEndpoint]) -> list[AnyEndpoint]:
     """The endpoints, and those that serve their OpenAPI documents."""
     answers = {200: Answer("The document.", media_types=("application/json",))}
-    paths = {"/openapi.json": "", f"{PREFIX}/openapi.json": PREFIX}
     documents: dict[str, bytes] = {}
 
     async def serve(call: Call[NoBody, NoQuery]) -> Response:
         return Response(documents[call.request.url.path], media_type="application/json")
 
-    served = [get(path, serve, "This document", answers, public=True, counted=False) for path in paths]
+    served = [get(path, serve, "This document", answers, public=True, counted=False) for path in DOCUMENTS]
     everything = [*endpoints, *served]
-    for path, prefix in paths.items():
-        documents[path] = orjson.dumps(document([one for one in everything if one.path.startswith(prefix)]))
+    listed = [one for one in everything if one.listed]
+    for path, (_, prefix) in DOCUMENTS.items():
+        documents[path] = orjson.dumps(document([one for one in listed if one.path.startswith(prefix)]))
     return everything
 
 
@@ -101,6 +105,7 @@ def _operation(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
         "operationId": f"{type(endpoint.handler.__self__).__name__}.{endpoint.handler.__name__}".lower()
         if hasattr(endpoint.handler, "__self__")
         else endpoint.path.strip("/").replace("/", "."),
+        "tags": [_tag(endpoint)],
         "summary": endpoint.summary,
         "parameters": _parameters(endpoint, schemas),
         "responses": _responses(endpoint, schemas),
@@ -109,6 +114,13 @@ def _operation(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
     if content := _request_content(endpoint, schemas):
         operation["requestBody"] = {"required": True, "content": content}
     return operation
+
+
+def _tag(endpoint: AnyEndpoint) -> str:
+    """What the endpoint is about: the first word of its path below the surface's prefix."""
+    if endpoint.public and not endpoint.counted:
+        return "about"
+    return endpoint.path.removeprefix(PREFIX).strip("/").partition("/")[0]
 
 
 def _request_content(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
@@ -133,32 +145,32 @@ def _parameters(endpoint: AnyEndpoint, schemas: _Schemas) -> list[dict[str, Any]
     if endpoint.query is not NoQuery:
         query = schemas.inline(endpoint.query)
         parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in query["properties"].items()]
-    parameters += [
-        {"name": name, "in": "header", "description": _HEADERS[name], "schema": {"type": "string"}}
-        for name in endpoint.request_headers
-    ]
-    return parameters
+    key = [_header_parameter("Idempotency-Key", minLength=1, maxLength=255)] if endpoint.keyed else []
+    return [*parameters, *map(_header_parameter, endpoint.request_headers), *key]
+
+
+def _header_parameter(name: str, **limits: int) -> dict[str, Any]:
+    return {"name": name, "in": "header", "description": _HEADERS[name], "schema": {"type": "string", **limits}}
 
 
 def _responses(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
-    responses = {str(status): _response(answer, schemas) for status, answer in endpoint.answers.items()}
+    more = ("Idempotency-Replayed",) if endpoint.keyed else ()
+    responses = {str(status): _response(answer, schemas, more) for status, answer in endpoint.answers.items()}
     problem = {"application/json": {"schema": schemas.of(Problem)}}
     for status in sorted(_problems(endpoint)):
         responses.setdefault(str(status), {"description": HTTPStatus(status).phrase, "content": problem})
     return responses
 
 
-def _response(answer: Answer, schemas: _Schemas) -> dict[str, Any]:
+def _response(answer: Answer, schemas: _Schemas, more_headers: tuple[str, ...]) -> dict[str, Any]:
     content: dict[str, Any] = {media_type: {"schema": {"type": "string"}} for media_type in answer.media_types}
     if answer.json is not None:
         content["application/json"] = {"schema": schemas.of(answer.json)}
     response: dict[str, Any] = {"description": answer.description}
     if content:
         response["content"] = content
-    if answer.headers:
-        response["headers"] = {
-            name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in answer.headers
-        }
+    if headers := (*answer.headers, *more_headers):
+        response["headers"] = {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in headers}
     return response
 
 
@@ -172,6 +184,8 @@ def _problems(endpoint: AnyEndpoint) -> set[int]:
         statuses.add(404)
     if endpoint.query is not NoQuery:
         statuses.add(422)
+    if endpoint.keyed:
+        statuses |= {400, 409, 422}
     if endpoint.body is not NoBody:
         statuses |= {400, 413, 415, 422}
     return statuses

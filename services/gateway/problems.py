@@ -40,6 +40,7 @@ _REASON_STATUS = {
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "RANGE_NOT_SATISFIABLE": 416,
     VALIDATION: 422,
+    "IDEMPOTENCY_KEY_REUSED": 422,
 }
 _BLAMED_FIELD = {
     "WEAK_PASSWORD": "password",
@@ -106,7 +107,7 @@ def _headers(error: errors.PagemeshError, status: int) -> dict[str, str]:
         return {"www-authenticate": f'Bearer realm="pagemesh", error="insufficient_scope", scope="{scope}"'}
     if status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
         return {"content-range": error.details["content_range"]}
-    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS):
+    if status in (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS) or "retry_after" in error.details:
         return {"retry-after": error.details.get("retry_after", str(RETRY_SECONDS))}
     return {}
 

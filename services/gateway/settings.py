@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from mesh.settings import MeshSettings
@@ -28,6 +28,12 @@ class GatewaySettings(MeshSettings):
     """How long one upload may take."""
     json_body_bytes: int = Field(default=1 << 20, ge=1)
     """Largest JSON body."""
+    idempotency_seconds: int = Field(default=86_400, ge=1)
+    """How long the answer to a request with an idempotency key is remembered."""
+    idempotency_lease_seconds: float = Field(default=5.0, ge=0.5)
+    """How long a gateway that does not say so any more is believed to be at work on such a request."""
+    idempotency_secret: SecretStr = SecretStr("")
+    """Seals remembered answers together with the clients' keys; the same for all gateways of an installation."""
     limits: dict[str, WindowLimits] = Field(default_factory=lambda: dict(TIERS))
     """Requests by tier and window, JSON in the environment; what it leaves out stays as it is."""
     plans: dict[str, Plan] = Field(default_factory=lambda: dict(PLANS))

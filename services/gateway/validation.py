@@ -35,12 +35,16 @@ class NoQuery(Query):
     """For endpoints that read no parameters."""
 
 
-async def read_json(request: Request, model: type[M], limit: int) -> M:
-    """The body as a model. Raises InvalidArgument: not JSON, too large, wrong media type, or wrong fields."""
+async def read_json(request: Request, limit: int) -> bytes:
+    """The body as it was sent. Raises InvalidArgument: too large, or not said to be JSON."""
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/json":
         raise InvalidArgument("The body must be application/json.", "UNSUPPORTED_MEDIA_TYPE")
-    raw = await read_body(request, limit)
+    return await read_body(request, limit)
+
+
+def parse_json(raw: bytes, model: type[M]) -> M:
+    """The body as a model. Raises InvalidArgument: not JSON, or wrong fields."""
     try:
         orjson.loads(raw)
     except orjson.JSONDecodeError as error:

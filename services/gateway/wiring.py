@@ -13,15 +13,18 @@ from pagemesh.auth.v1 import auth_pb2, keys_pb2
 from pagemesh.results.v1 import job_pb2, results_pb2, usage_pb2
 from services.gateway import app
 from services.gateway.admission import Admission
+from services.gateway.browsing import Browsing
 from services.gateway.credentials import Credentials
 from services.gateway.exchange import KeyExchange
 from services.gateway.feed import Feed
+from services.gateway.idempotency import EntryStore, Idempotency, Terms
 from services.gateway.limits import Counting, Limiter
 from services.gateway.metering import CallMeter
 from services.gateway.neighbours import SERVICES, Neighbours
 from services.gateway.organizations import Organizations
 from services.gateway.plans import Usage
 from services.gateway.readiness import Check, Readiness
+from services.gateway.sealing import Sealing
 from services.gateway.settings import GatewaySettings
 from services.gateway.surfaces.oauth.tokens import OAuth
 from services.gateway.surfaces.platform import organizations as organizations_surface
@@ -50,6 +53,7 @@ class Gateway:
         connected: Callable[[], bool],
         revocations: Revocations,
         counting: Counting,
+        entries: EntryStore,
     ) -> None:
         self._neighbours = neighbours
         self._blobs = blobs
@@ -63,6 +67,8 @@ class Gateway:
         usage = Usage(self._ask_usage, self.meter, settings.plans)
         admission = Admission(Limiter(counting), organizations, usage, self.meter, settings)
         readiness = Readiness(self._checks())
+        terms = Terms(settings.idempotency_seconds, settings.idempotency_lease_seconds)
+        idempotency = Idempotency(entries, Sealing(settings.idempotency_secret.get_secret_value()), terms)
         surfaces = (
             Accounts(neighbours, revocations),
             SignIn(neighbours, revocations),
@@ -76,9 +82,10 @@ class Gateway:
             Analyses(neighbours, self.feed),
             UsageReport(usage),
             Health(neighbours, readiness, self.traffic, settings.environment),
+            Browsing(),
         )
         endpoints = [endpoint for surface in surfaces for endpoint in surface.endpoints()]
-        self.app = app.build(endpoints, credentials, admission, self.feed, self.traffic, settings)
+        self.app = app.build(endpoints, credentials, admission, idempotency, self.feed, self.traffic, settings)
 
     async def _ask_job(self, job_id: str) -> job_pb2.Job:
         answer = await client.call(self._neighbours.jobs.GetJob, results_pb2.GetJobRequest(job_id=job_id))

@@ -41,6 +41,7 @@ from services.gateway.neighbours import Neighbours
 from services.gateway.settings import GatewaySettings
 from services.gateway.wiring import Gateway
 from tests.support.counting import ENDLESS, MemoryCounters
+from tests.support.entries import MemoryEntries
 
 Registration = Callable[[grpc.aio.Server], list[str]]
 FOREVER = 32_000_000_000
@@ -296,6 +297,8 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         self._blobs = blobs
         self.configs: list[ingest_pb2.UploadConfig] = []
         self.largest_chunk = 0
+        self.breaks = False
+        """While set, the connection seems to break when the document is made."""
 
     async def Upload(
         self, request_iterator: AsyncIterator[ingest_pb2.UploadRequest], context: object
@@ -312,7 +315,10 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
                 raise TooMuch("The file is too large.", "FILE_TOO_LARGE", limit_bytes=str(config.max_bytes))
         if not content:
             raise InvalidArgument("The file is empty.", "EMPTY_FILE")
-        return await self._store(config, bytes(content))
+        made = await self._store(config, bytes(content))
+        if self.breaks:
+            raise Unavailable("The connection broke.")
+        return made
 
     async def _store(self, config: ingest_pb2.UploadConfig, content: bytes) -> ingest_pb2.UploadResponse:
         organization = identity.current().organization_id
@@ -349,6 +355,7 @@ class Mesh:
     blobs: Blobs
     servers: dict[str, MeshServer]
     counters: MemoryCounters
+    entries: MemoryEntries
     connected: bool = True
 
     def client(self, organization: str | None = None) -> httpx.AsyncClient:
@@ -375,10 +382,10 @@ async def running_mesh(directory: Path, counting: Counting | None = None, **sett
     registrations = {"auth": _auth(auth), "ingest": _ingest(ingest), "results": _results(results)}
     servers = {name: _server(name, known, auth, register) for name, register in registrations.items()}
     neighbours = Neighbours.connect(known)
-    counters = MemoryCounters()
+    counters, entries = MemoryCounters(), MemoryEntries()
     mesh: Mesh
-    gateway = Gateway(known, neighbours, blobs, lambda: mesh.connected, Revocations(), counting or counters)
-    mesh = Mesh(gateway, auth, results, ingest, blobs, servers, counters)
+    gateway = Gateway(known, neighbours, blobs, lambda: mesh.connected, Revocations(), counting or counters, entries)
+    mesh = Mesh(gateway, auth, results, ingest, blobs, servers, counters, entries)
     for server in servers.values():
         await server.start()
     try:

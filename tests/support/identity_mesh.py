@@ -21,6 +21,7 @@ from mesh.verifier import remote_verifier
 from pagemesh.results.v1 import results_pb2_grpc
 from services.auth.__main__ import serve
 from services.auth.settings import AuthSettings
+from services.gateway.entry_link import EntryLink
 from services.gateway.neighbours import Neighbours
 from services.gateway.settings import GatewaySettings
 from services.gateway.status_link import StatusLink
@@ -93,19 +94,23 @@ async def identity_mesh(settings: AuthSettings, directory: Path) -> AsyncIterato
     common = {**urls, **limits, "auth_url": settings.listen, "nats_url": nats, "drain_seconds": 0}
     known = GatewaySettings.model_validate(common)
     async with serve(settings), _recording(known):
-        neighbours, links = Neighbours.connect(known), [StatusLink(), StatusLink()]
+        neighbours, links, entries = Neighbours.connect(known), [StatusLink(), StatusLink()], EntryLink()
+        await entries.open(known)
         blobs = Blobs(f"file://{directory}/blobs")
-        gateways = [await _gateway(known, neighbours, link, blobs) for link in links]
+        gateways = [await _gateway(known, neighbours, link, blobs, entries) for link in links]
         yield IdentityMesh(gateways, settings.database_url.get_secret_value())
         for gateway, link in zip(gateways, links, strict=True):
             gateway.feed.close()
             await link.close()
         await neighbours.close()
+        await entries.close()
 
 
-async def _gateway(settings: GatewaySettings, neighbours: Neighbours, link: StatusLink, blobs: Blobs) -> Gateway:
+async def _gateway(
+    settings: GatewaySettings, neighbours: Neighbours, link: StatusLink, blobs: Blobs, entries: EntryLink
+) -> Gateway:
     revocations = Revocations(complete=False)
-    gateway = Gateway(settings, neighbours, blobs, lambda: link.connected, revocations, MemoryCounters())
+    gateway = Gateway(settings, neighbours, blobs, lambda: link.connected, revocations, MemoryCounters(), entries)
     await link.open(settings, gateway.feed, revocations)
     return gateway
 

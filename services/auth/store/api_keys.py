@@ -18,7 +18,10 @@ class ApiKeyStore(Database):
     """Keys of users; the key itself is never stored."""
 
     async def add_api_key(self, user: User, key: NewApiKey) -> ApiKey | None:
-        """Records a key; None when what the account had has been declared dead since `user` was read."""
+        """Records a key; one that is there already stays as it is and is answered.
+
+        None when what the account had has been declared dead since `user` was read.
+        """
         values = {
             "user_id": user.id,
             "generation": user.generation,
@@ -73,6 +76,7 @@ _INSERT = text(f"""
     SELECT u.id, CAST(:name AS text), CAST(:key_hash AS bytea), CAST(:prefix AS text), CAST(:scopes AS text[]),
         CAST(:expires_at AS timestamptz)
     FROM users u WHERE u.id = :user_id AND u.generation = :generation AND u.deleted_at IS NULL FOR SHARE OF u
+    ON CONFLICT (key_hash) DO UPDATE SET key_hash = excluded.key_hash
     RETURNING {_COLUMNS}
 """)
 _LIST = text(f"""

@@ -18,12 +18,15 @@ class ClientStore(Database):
     async def add_client(
         self, organization_id: UUID, name: str, scopes: tuple[str, ...], secret_hash: bytes
     ) -> OAuthClient:
-        """Records a client with its first secret."""
+        """Records a client with its first secret; the client that has the secret already is answered instead."""
         values = {"organization_id": organization_id, "name": name, "scopes": list(scopes)}
         async with self._transaction() as connection:
             client_id = await connection.scalar(_INSERT, values)
-            await connection.execute(_INSERT_SECRET, {"client_id": client_id, "secret_hash": secret_hash})
-            return _client((await connection.execute(_ONE, {"id": client_id})).one())
+            secret = {"client_id": client_id, "secret_hash": secret_hash}
+            owner_id = await connection.scalar(_INSERT_SECRET, secret)
+            if owner_id != client_id:
+                await connection.execute(_UNDO, {"id": client_id})
+            return _client((await connection.execute(_ONE, {"id": owner_id})).one())
 
     async def clients(self, organization_id: UUID, limit: int, offset: int) -> tuple[list[OAuthClient], int]:
         """The organization's clients, newest first, and how many there are."""
@@ -79,7 +82,11 @@ _INSERT = text("""
     INSERT INTO oauth_clients (organization_id, name, scopes)
     VALUES (:organization_id, :name, CAST(:scopes AS text[])) RETURNING id
 """)
-_INSERT_SECRET = text("INSERT INTO oauth_secrets (client_id, secret_hash) VALUES (:client_id, :secret_hash)")
+_INSERT_SECRET = text("""
+    INSERT INTO oauth_secrets (client_id, secret_hash) VALUES (:client_id, :secret_hash)
+    ON CONFLICT (secret_hash) DO UPDATE SET secret_hash = excluded.secret_hash RETURNING client_id
+""")
+_UNDO = text("DELETE FROM oauth_clients WHERE id = :id")
 _ONE = text(f"{_CLIENTS} WHERE c.id = :id")
 _LIST = text(f"""
     {_CLIENTS} WHERE c.organization_id = :organization_id AND c.deleted_at IS NULL

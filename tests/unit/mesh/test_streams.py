@@ -23,7 +23,7 @@ def test_every_lane_is_served_in_order() -> None:
 def test_work_and_facts_survive_and_are_kept_until_done() -> None:
     """On disk, with as many copies as asked, and deleted only by an acknowledgement."""
     declared = {config.name: config for config in streams.declared(3)}
-    assert {"WORK", "FACTS", "EVENTS", "DEAD", "QUOTA"} == set(declared)
+    assert {"WORK", "FACTS", "EVENTS", "DEAD", "QUOTA", "IDEMPOTENCY"} == set(declared)
     declared.pop("QUOTA")
     assert {(StorageType.FILE, 3)} == {(config.storage, config.num_replicas) for config in declared.values()}
     assert {RetentionPolicy.WORK_QUEUE} == {declared[name].retention for name in ("WORK", "FACTS")}
@@ -40,6 +40,16 @@ def test_counts_are_kept_in_memory_past_the_longest_window() -> None:
     assert quota.max_age is not None
     assert quota.max_age >= 3600
     assert "quota.o.minute.60" == streams.quota_subject("o", "minute", 60)
+
+
+def test_answers_are_kept_on_disk_one_a_key() -> None:
+    """Each for the time that its writer names."""
+    kept = next(config for config in streams.declared(1) if config.name == streams.IDEMPOTENCY)
+    assert (StorageType.FILE, 1, True, None) == (
+        *(kept.storage, kept.max_msgs_per_subject),
+        *(kept.allow_msg_ttl, kept.max_age),
+    )
+    assert "idempotency.o.name" == streams.idempotency_subject("o", "name")
 
 
 def test_subjects_belong_to_their_streams() -> None:

@@ -27,7 +27,7 @@ from pagemesh.auth.v1 import events_pb2 as pagemesh_dot_auth_dot_v1_dot_events__
 from pagemesh.options.v1 import scopes_pb2 as pagemesh_dot_options_dot_v1_dot_scopes__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epagemesh/auth/v1/clients.proto\x12\x10pagemesh.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dpagemesh/auth/v1/events.proto\x1a pagemesh/options/v1/scopes.proto\"g\n\x0bOAuthClient\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x11\x43lientCredentials\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x15\n\rclient_secret\x18\x02 \x01(\t\"3\n\x13\x43reateClientRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\t\"\\\n\x14\x43reateClientResponse\x12-\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1d.pagemesh.auth.v1.OAuthClient\x12\x15\n\rclient_secret\x18\x02 \x01(\t\"4\n\x12ListClientsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\"T\n\x13ListClientsResponse\x12.\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x1d.pagemesh.auth.v1.OAuthClient\x12\r\n\x05total\x18\x02 \x01(\x05\".\n\x19RotateClientSecretRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\"\x9b\x01\n\x1aRotateClientSecretResponse\x12-\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1d.pagemesh.auth.v1.OAuthClient\x12\x15\n\rclient_secret\x18\x02 \x01(\t\x12\x37\n\x13previous_expires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"(\n\x13\x44\x65leteClientRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\"G\n\x14\x44\x65leteClientResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.pagemesh.auth.v1.IdentityEvent\"X\n\x11IssueTokenRequest\x12\x33\n\x06\x63lient\x18\x01 \x01(\x0b\x32#.pagemesh.auth.v1.ClientCredentials\x12\x0e\n\x06scopes\x18\x02 \x03(\t\"N\n\x12IssueTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\nexpires_in\x18\x02 \x01(\x05\x12\x0e\n\x06scopes\x18\x03 \x03(\t\"X\n\x12RevokeTokenRequest\x12\x33\n\x06\x63lient\x18\x01 \x01(\x0b\x32#.pagemesh.auth.v1.ClientCredentials\x12\r\n\x05token\x18\x02 \x01(\t\"F\n\x13RevokeTokenResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.pagemesh.auth.v1.IdentityEvent\"\\\n\x16IntrospectTokenRequest\x12\x33\n\x06\x63lient\x18\x01 \x01(\x0b\x32#.pagemesh.auth.v1.ClientCredentials\x12\r\n\x05token\x18\x02 \x01(\t\"\x9f\x01\n\x17IntrospectTokenResponse\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x08\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08token_id\x18\x05 \x01(\t\x12\x11\n\tis_client\x18\x06 \x01(\x08\x32\xd3\x03\n\x12OAuthClientService\x12j\n\x0c\x43reateClient\x12%.pagemesh.auth.v1.CreateClientRequest\x1a&.pagemesh.auth.v1.CreateClientResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12g\n\x0bListClients\x12$.pagemesh.auth.v1.ListClientsRequest\x1a%.pagemesh.auth.v1.ListClientsResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12|\n\x12RotateClientSecret\x12+.pagemesh.auth.v1.RotateClientSecretRequest\x1a,.pagemesh.auth.v1.RotateClientSecretResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12j\n\x0c\x44\x65leteClient\x12%.pagemesh.auth.v1.DeleteClientRequest\x1a&.pagemesh.auth.v1.DeleteClientResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount2\xcf\x02\n\x0cOAuthService\x12\x63\n\nIssueToken\x12#.pagemesh.auth.v1.IssueTokenRequest\x1a$.pagemesh.auth.v1.IssueTokenResponse\"\n\xe2\xe0\x18\x06public\x12\x66\n\x0bRevokeToken\x12$.pagemesh.auth.v1.RevokeTokenRequest\x1a%.pagemesh.auth.v1.RevokeTokenResponse\"\n\xe2\xe0\x18\x06public\x12r\n\x0fIntrospectToken\x12(.pagemesh.auth.v1.IntrospectTokenRequest\x1a).pagemesh.auth.v1.IntrospectTokenResponse\"\n\xe2\xe0\x18\x06publicb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epagemesh/auth/v1/clients.proto\x12\x10pagemesh.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dpagemesh/auth/v1/events.proto\x1a pagemesh/options/v1/scopes.proto\"g\n\x0bOAuthClient\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06scopes\x18\x03 \x03(\t\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"=\n\x11\x43lientCredentials\x12\x11\n\tclient_id\x18\x01 \x01(\t\x12\x15\n\rclient_secret\x18\x02 \x01(\t\"G\n\x13\x43reateClientRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x12\n\nrequest_id\x18\x03 \x01(\t\"\\\n\x14\x43reateClientResponse\x12-\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1d.pagemesh.auth.v1.OAuthClient\x12\x15\n\rclient_secret\x18\x02 \x01(\t\"4\n\x12ListClientsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\"T\n\x13ListClientsResponse\x12.\n\x07\x63lients\x18\x01 \x03(\x0b\x32\x1d.pagemesh.auth.v1.OAuthClient\x12\r\n\x05total\x18\x02 \x01(\x05\".\n\x19RotateClientSecretRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\"\x9b\x01\n\x1aRotateClientSecretResponse\x12-\n\x06\x63lient\x18\x01 \x01(\x0b\x32\x1d.pagemesh.auth.v1.OAuthClient\x12\x15\n\rclient_secret\x18\x02 \x01(\t\x12\x37\n\x13previous_expires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"(\n\x13\x44\x65leteClientRequest\x12\x11\n\tclient_id\x18\x01 \x01(\t\"G\n\x14\x44\x65leteClientResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.pagemesh.auth.v1.IdentityEvent\"X\n\x11IssueTokenRequest\x12\x33\n\x06\x63lient\x18\x01 \x01(\x0b\x32#.pagemesh.auth.v1.ClientCredentials\x12\x0e\n\x06scopes\x18\x02 \x03(\t\"N\n\x12IssueTokenResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\nexpires_in\x18\x02 \x01(\x05\x12\x0e\n\x06scopes\x18\x03 \x03(\t\"X\n\x12RevokeTokenRequest\x12\x33\n\x06\x63lient\x18\x01 \x01(\x0b\x32#.pagemesh.auth.v1.ClientCredentials\x12\r\n\x05token\x18\x02 \x01(\t\"F\n\x13RevokeTokenResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.pagemesh.auth.v1.IdentityEvent\"\\\n\x16IntrospectTokenRequest\x12\x33\n\x06\x63lient\x18\x01 \x01(\x0b\x32#.pagemesh.auth.v1.ClientCredentials\x12\r\n\x05token\x18\x02 \x01(\t\"\x9f\x01\n\x17IntrospectTokenResponse\x12\x0e\n\x06\x61\x63tive\x18\x01 \x01(\x08\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x0f\n\x07subject\x18\x03 \x01(\t\x12.\n\nexpires_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08token_id\x18\x05 \x01(\t\x12\x11\n\tis_client\x18\x06 \x01(\x08\x32\xd3\x03\n\x12OAuthClientService\x12j\n\x0c\x43reateClient\x12%.pagemesh.auth.v1.CreateClientRequest\x1a&.pagemesh.auth.v1.CreateClientResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12g\n\x0bListClients\x12$.pagemesh.auth.v1.ListClientsRequest\x1a%.pagemesh.auth.v1.ListClientsResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12|\n\x12RotateClientSecret\x12+.pagemesh.auth.v1.RotateClientSecretRequest\x1a,.pagemesh.auth.v1.RotateClientSecretResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12j\n\x0c\x44\x65leteClient\x12%.pagemesh.auth.v1.DeleteClientRequest\x1a&.pagemesh.auth.v1.DeleteClientResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount2\xcf\x02\n\x0cOAuthService\x12\x63\n\nIssueToken\x12#.pagemesh.auth.v1.IssueTokenRequest\x1a$.pagemesh.auth.v1.IssueTokenResponse\"\n\xe2\xe0\x18\x06public\x12\x66\n\x0bRevokeToken\x12$.pagemesh.auth.v1.RevokeTokenRequest\x1a%.pagemesh.auth.v1.RevokeTokenResponse\"\n\xe2\xe0\x18\x06public\x12r\n\x0fIntrospectToken\x12(.pagemesh.auth.v1.IntrospectTokenRequest\x1a).pagemesh.auth.v1.IntrospectTokenResponse\"\n\xe2\xe0\x18\x06publicb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -53,35 +53,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLIENTCREDENTIALS']._serialized_start=255
   _globals['_CLIENTCREDENTIALS']._serialized_end=316
   _globals['_CREATECLIENTREQUEST']._serialized_start=318
-  _globals['_CREATECLIENTREQUEST']._serialized_end=369
-  _globals['_CREATECLIENTRESPONSE']._serialized_start=371
-  _globals['_CREATECLIENTRESPONSE']._serialized_end=463
-  _globals['_LISTCLIENTSREQUEST']._serialized_start=465
-  _globals['_LISTCLIENTSREQUEST']._serialized_end=517
-  _globals['_LISTCLIENTSRESPONSE']._serialized_start=519
-  _globals['_LISTCLIENTSRESPONSE']._serialized_end=603
-  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_start=605
-  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_end=651
-  _globals['_ROTATECLIENTSECRETRESPONSE']._serialized_start=654
-  _globals['_ROTATECLIENTSECRETRESPONSE']._serialized_end=809
-  _globals['_DELETECLIENTREQUEST']._serialized_start=811
-  _globals['_DELETECLIENTREQUEST']._serialized_end=851
-  _globals['_DELETECLIENTRESPONSE']._serialized_start=853
-  _globals['_DELETECLIENTRESPONSE']._serialized_end=924
-  _globals['_ISSUETOKENREQUEST']._serialized_start=926
-  _globals['_ISSUETOKENREQUEST']._serialized_end=1014
-  _globals['_ISSUETOKENRESPONSE']._serialized_start=1016
-  _globals['_ISSUETOKENRESPONSE']._serialized_end=1094
-  _globals['_REVOKETOKENREQUEST']._serialized_start=1096
-  _globals['_REVOKETOKENREQUEST']._serialized_end=1184
-  _globals['_REVOKETOKENRESPONSE']._serialized_start=1186
-  _globals['_REVOKETOKENRESPONSE']._serialized_end=1256
-  _globals['_INTROSPECTTOKENREQUEST']._serialized_start=1258
-  _globals['_INTROSPECTTOKENREQUEST']._serialized_end=1350
-  _globals['_INTROSPECTTOKENRESPONSE']._serialized_start=1353
-  _globals['_INTROSPECTTOKENRESPONSE']._serialized_end=1512
-  _globals['_OAUTHCLIENTSERVICE']._serialized_start=1515
-  _globals['_OAUTHCLIENTSERVICE']._serialized_end=1982
-  _globals['_OAUTHSERVICE']._serialized_start=1985
-  _globals['_OAUTHSERVICE']._serialized_end=2320
+  _globals['_CREATECLIENTREQUEST']._serialized_end=389
+  _globals['_CREATECLIENTRESPONSE']._serialized_start=391
+  _globals['_CREATECLIENTRESPONSE']._serialized_end=483
+  _globals['_LISTCLIENTSREQUEST']._serialized_start=485
+  _globals['_LISTCLIENTSREQUEST']._serialized_end=537
+  _globals['_LISTCLIENTSRESPONSE']._serialized_start=539
+  _globals['_LISTCLIENTSRESPONSE']._serialized_end=623
+  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_start=625
+  _globals['_ROTATECLIENTSECRETREQUEST']._serialized_end=671
+  _globals['_ROTATECLIENTSECRETRESPONSE']._serialized_start=674
+  _globals['_ROTATECLIENTSECRETRESPONSE']._serialized_end=829
+  _globals['_DELETECLIENTREQUEST']._serialized_start=831
+  _globals['_DELETECLIENTREQUEST']._serialized_end=871
+  _globals['_DELETECLIENTRESPONSE']._serialized_start=873
+  _globals['_DELETECLIENTRESPONSE']._serialized_end=944
+  _globals['_ISSUETOKENREQUEST']._serialized_start=946
+  _globals['_ISSUETOKENREQUEST']._serialized_end=1034
+  _globals['_ISSUETOKENRESPONSE']._serialized_start=1036
+  _globals['_ISSUETOKENRESPONSE']._serialized_end=1114
+  _globals['_REVOKETOKENREQUEST']._serialized_start=1116
+  _globals['_REVOKETOKENREQUEST']._serialized_end=1204
+  _globals['_REVOKETOKENRESPONSE']._serialized_start=1206
+  _globals['_REVOKETOKENRESPONSE']._serialized_end=1276
+  _globals['_INTROSPECTTOKENREQUEST']._serialized_start=1278
+  _globals['_INTROSPECTTOKENREQUEST']._serialized_end=1370
+  _globals['_INTROSPECTTOKENRESPONSE']._serialized_start=1373
+  _globals['_INTROSPECTTOKENRESPONSE']._serialized_end=1532
+  _globals['_OAUTHCLIENTSERVICE']._serialized_start=1535
+  _globals['_OAUTHCLIENTSERVICE']._serialized_end=2002
+  _globals['_OAUTHSERVICE']._serialized_start=2005
+  _globals['_OAUTHSERVICE']._serialized_end=2340
 # @@protoc_insertion_point(module_scope)

@@ -27,7 +27,7 @@ from pagemesh.auth.v1 import events_pb2 as pagemesh_dot_auth_dot_v1_dot_events__
 from pagemesh.options.v1 import scopes_pb2 as pagemesh_dot_options_dot_v1_dot_scopes__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpagemesh/auth/v1/keys.proto\x12\x10pagemesh.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dpagemesh/auth/v1/events.proto\x1a pagemesh/options/v1/scopes.proto\"\x92\x02\n\x06\x41piKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06prefix\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12\x12\n\nrestricted\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x35\n\x0clast_used_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x42\r\n\x0b_expires_atB\x0f\n\r_last_used_at\"w\n\x13\x43reateApiKeyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x33\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x42\r\n\x0b_expires_at\"N\n\x14\x43reateApiKeyResponse\x12)\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x18.pagemesh.auth.v1.ApiKey\x12\x0b\n\x03key\x18\x02 \x01(\t\"4\n\x12ListApiKeysRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\"P\n\x13ListApiKeysResponse\x12*\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x18.pagemesh.auth.v1.ApiKey\x12\r\n\x05total\x18\x02 \x01(\x05\")\n\x13RevokeApiKeyRequest\x12\x12\n\napi_key_id\x18\x01 \x01(\t\"G\n\x14RevokeApiKeyResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.pagemesh.auth.v1.IdentityEvent\"$\n\x15\x45xchangeApiKeyRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"B\n\x16\x45xchangeApiKeyResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\nexpires_in\x18\x02 \x01(\x05\x32\xc1\x03\n\rApiKeyService\x12j\n\x0c\x43reateApiKey\x12%.pagemesh.auth.v1.CreateApiKeyRequest\x1a&.pagemesh.auth.v1.CreateApiKeyResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12g\n\x0bListApiKeys\x12$.pagemesh.auth.v1.ListApiKeysRequest\x1a%.pagemesh.auth.v1.ListApiKeysResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12j\n\x0cRevokeApiKey\x12%.pagemesh.auth.v1.RevokeApiKeyRequest\x1a&.pagemesh.auth.v1.RevokeApiKeyResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12o\n\x0e\x45xchangeApiKey\x12\'.pagemesh.auth.v1.ExchangeApiKeyRequest\x1a(.pagemesh.auth.v1.ExchangeApiKeyResponse\"\n\xe2\xe0\x18\x06publicb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpagemesh/auth/v1/keys.proto\x12\x10pagemesh.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dpagemesh/auth/v1/events.proto\x1a pagemesh/options/v1/scopes.proto\"\x92\x02\n\x06\x41piKey\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0e\n\x06prefix\x18\x03 \x01(\t\x12\x0e\n\x06scopes\x18\x04 \x03(\t\x12\x12\n\nrestricted\x18\x05 \x01(\x08\x12.\n\ncreated_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\nexpires_at\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x35\n\x0clast_used_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x42\r\n\x0b_expires_atB\x0f\n\r_last_used_at\"\x8b\x01\n\x13\x43reateApiKeyRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06scopes\x18\x02 \x03(\t\x12\x33\n\nexpires_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x12\n\nrequest_id\x18\x04 \x01(\tB\r\n\x0b_expires_at\"N\n\x14\x43reateApiKeyResponse\x12)\n\x07\x61pi_key\x18\x01 \x01(\x0b\x32\x18.pagemesh.auth.v1.ApiKey\x12\x0b\n\x03key\x18\x02 \x01(\t\"4\n\x12ListApiKeysRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\"P\n\x13ListApiKeysResponse\x12*\n\x08\x61pi_keys\x18\x01 \x03(\x0b\x32\x18.pagemesh.auth.v1.ApiKey\x12\r\n\x05total\x18\x02 \x01(\x05\")\n\x13RevokeApiKeyRequest\x12\x12\n\napi_key_id\x18\x01 \x01(\t\"G\n\x14RevokeApiKeyResponse\x12/\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x1f.pagemesh.auth.v1.IdentityEvent\"$\n\x15\x45xchangeApiKeyRequest\x12\x0b\n\x03key\x18\x01 \x01(\t\"B\n\x16\x45xchangeApiKeyResponse\x12\x14\n\x0c\x61\x63\x63\x65ss_token\x18\x01 \x01(\t\x12\x12\n\nexpires_in\x18\x02 \x01(\x05\x32\xc1\x03\n\rApiKeyService\x12j\n\x0c\x43reateApiKey\x12%.pagemesh.auth.v1.CreateApiKeyRequest\x1a&.pagemesh.auth.v1.CreateApiKeyResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12g\n\x0bListApiKeys\x12$.pagemesh.auth.v1.ListApiKeysRequest\x1a%.pagemesh.auth.v1.ListApiKeysResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12j\n\x0cRevokeApiKey\x12%.pagemesh.auth.v1.RevokeApiKeyRequest\x1a&.pagemesh.auth.v1.RevokeApiKeyResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12o\n\x0e\x45xchangeApiKey\x12\'.pagemesh.auth.v1.ExchangeApiKeyRequest\x1a(.pagemesh.auth.v1.ExchangeApiKeyResponse\"\n\xe2\xe0\x18\x06publicb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,22 +44,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APIKEYSERVICE'].methods_by_name['ExchangeApiKey']._serialized_options = b'\342\340\030\006public'
   _globals['_APIKEY']._serialized_start=148
   _globals['_APIKEY']._serialized_end=422
-  _globals['_CREATEAPIKEYREQUEST']._serialized_start=424
-  _globals['_CREATEAPIKEYREQUEST']._serialized_end=543
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=545
-  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=623
-  _globals['_LISTAPIKEYSREQUEST']._serialized_start=625
-  _globals['_LISTAPIKEYSREQUEST']._serialized_end=677
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=679
-  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=759
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=761
-  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=802
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=804
-  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=875
-  _globals['_EXCHANGEAPIKEYREQUEST']._serialized_start=877
-  _globals['_EXCHANGEAPIKEYREQUEST']._serialized_end=913
-  _globals['_EXCHANGEAPIKEYRESPONSE']._serialized_start=915
-  _globals['_EXCHANGEAPIKEYRESPONSE']._serialized_end=981
-  _globals['_APIKEYSERVICE']._serialized_start=984
-  _globals['_APIKEYSERVICE']._serialized_end=1433
+  _globals['_CREATEAPIKEYREQUEST']._serialized_start=425
+  _globals['_CREATEAPIKEYREQUEST']._serialized_end=564
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_start=566
+  _globals['_CREATEAPIKEYRESPONSE']._serialized_end=644
+  _globals['_LISTAPIKEYSREQUEST']._serialized_start=646
+  _globals['_LISTAPIKEYSREQUEST']._serialized_end=698
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_start=700
+  _globals['_LISTAPIKEYSRESPONSE']._serialized_end=780
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_start=782
+  _globals['_REVOKEAPIKEYREQUEST']._serialized_end=823
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_start=825
+  _globals['_REVOKEAPIKEYRESPONSE']._serialized_end=896
+  _globals['_EXCHANGEAPIKEYREQUEST']._serialized_start=898
+  _globals['_EXCHANGEAPIKEYREQUEST']._serialized_end=934
+  _globals['_EXCHANGEAPIKEYRESPONSE']._serialized_start=936
+  _globals['_EXCHANGEAPIKEYRESPONSE']._serialized_end=1002
+  _globals['_APIKEYSERVICE']._serialized_start=1005
+  _globals['_APIKEYSERVICE']._serialized_end=1454
 # @@protoc_insertion_point(module_scope)

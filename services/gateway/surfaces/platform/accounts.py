@@ -6,7 +6,7 @@ from mesh import client
 from mesh.revocations import Revocations
 from pagemesh.auth.v1 import auth_pb2
 from services.gateway.answers import json_response
-from services.gateway.endpoints import Answer, AnyEndpoint, Call, delete, get, post, put
+from services.gateway.endpoints import Answer, AnyEndpoint, Call, Keyed, delete, get, post, put
 from services.gateway.neighbours import Neighbours
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
 from services.gateway.validation import NoBody, NoQuery
@@ -32,6 +32,7 @@ class Accounts:
                 models.RegisterBody,
                 public=True,
                 problems=(409,),
+                keyed=Keyed(owner=lambda body: body.email.lower()),
             ),
             post(
                 f"{PREFIX}/auth/login",
@@ -82,6 +83,7 @@ class Accounts:
                 models.AcceptBody,
                 public=True,
                 problems=(409,),
+                keyed=Keyed(owner=lambda body: body.token),
             ),
         ]
 

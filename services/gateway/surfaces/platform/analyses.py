@@ -4,9 +4,8 @@ from starlette.responses import Response
 
 from mesh import client
 from pagemesh.results.v1 import results_pb2
-from services.gateway import idempotency
 from services.gateway.answers import accepted, json_response
-from services.gateway.endpoints import Answer, AnyEndpoint, Call, get, post
+from services.gateway.endpoints import Answer, AnyEndpoint, Call, Keyed, get, post
 from services.gateway.feed import Feed
 from services.gateway.neighbours import Neighbours
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
@@ -34,7 +33,7 @@ class Analyses:
                 {202: Answer("The job that makes it.", shapes.AnalysisAccepted, headers=("Location", "Retry-After"))},
                 models.AnalyzeBody,
                 problems=(409,),
-                request_headers=("Idempotency-Key",),
+                keyed=Keyed(),
                 scope="enrichment.write",
             ),
             get(
@@ -50,11 +49,9 @@ class Analyses:
     async def analyze(self, call: Call[models.AnalyzeBody, NoQuery]) -> Response:
         """Starts an analysis."""
         document_id, body = call.ids["document_id"], call.body
-        key = idempotency.read_key(call.request.headers.get("idempotency-key"))
-        endpoint = f"documents/{document_id}/analyze"
         request = results_pb2.SubmitAnalysisRequest(
             document_id=document_id,
-            job_id=idempotency.resource_id(call.identity.organization_id, endpoint, key, "job"),
+            job_id=call.origin.id("job"),
             config=wanted_analysis(body.analysis_type, body.prompt, body.options),
             priority=_PRIORITY,
         )

@@ -7,7 +7,7 @@ from mesh import client
 from mesh.revocations import Revocations
 from pagemesh.auth.v1 import keys_pb2
 from services.gateway.answers import json_response
-from services.gateway.endpoints import Answer, AnyEndpoint, Call, delete, get, post
+from services.gateway.endpoints import Answer, AnyEndpoint, Call, Keyed, delete, get, post
 from services.gateway.listing import PageQuery, list_response
 from services.gateway.neighbours import Neighbours
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
@@ -34,6 +34,7 @@ class ApiKeys:
                 {201: Answer("The key, shown this once.", shapes.NewApiKey)},
                 models.ApiKeyBody,
                 problems=(403,),
+                keyed=Keyed(secret=True),
             ),
             get(
                 _KEYS,
@@ -59,6 +60,7 @@ class ApiKeys:
             name=call.body.name,
             scopes=call.body.scopes or (),
             expires_at=None if call.body.expires_at is None else expires_at,
+            request_id=call.origin.id("api key"),
         )
         made = await client.call(self._neighbours.api_keys.CreateApiKey, request)
         shown: shapes.NewApiKey = {**render.api_key(made.api_key), "key": made.key}

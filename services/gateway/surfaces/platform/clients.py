@@ -6,7 +6,7 @@ from mesh import client
 from mesh.revocations import Revocations
 from pagemesh.auth.v1 import clients_pb2
 from services.gateway.answers import json_response
-from services.gateway.endpoints import Answer, AnyEndpoint, Call, delete, get, post
+from services.gateway.endpoints import Answer, AnyEndpoint, Call, Keyed, delete, get, post
 from services.gateway.listing import PageQuery, list_response
 from services.gateway.neighbours import Neighbours
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
@@ -33,6 +33,7 @@ class Clients:
                 "Make an OAuth client",
                 {201: Answer("The client with its secret, shown this once.", shapes.NewClient)},
                 models.ClientBody,
+                keyed=Keyed(secret=True),
             ),
             get(
                 _CLIENTS,
@@ -47,13 +48,16 @@ class Clients:
                 "Give an OAuth client another secret",
                 {200: Answer("The client with its new secret, shown this once.", shapes.RotatedClient)},
                 NoBody,
+                keyed=Keyed(secret=True),
             ),
             delete(_ONE, self.delete, "Delete an OAuth client", {204: Answer("Its tokens are dead.")}),
         ]
 
     async def create(self, call: Call[models.ClientBody, NoQuery]) -> Response:
         """Makes a client."""
-        request = clients_pb2.CreateClientRequest(name=call.body.name, scopes=call.body.scopes)
+        request = clients_pb2.CreateClientRequest(
+            name=call.body.name, scopes=call.body.scopes, request_id=call.origin.id("client")
+        )
         made = await client.call(self._neighbours.oauth_clients.CreateClient, request)
         shown: shapes.NewClient = {**render.oauth_client(made.client), "client_secret": made.client_secret}
         return json_response(shown, 201, _SECRET)

@@ -4,15 +4,15 @@ from starlette.responses import Response, StreamingResponse
 
 from mesh import client
 from mesh.blobs import Blobs
-from mesh.errors import NotFound, TooMuch
+from mesh.errors import IllegalState, NotFound, TooMuch
 from mesh.identity import Identity
 from pagemesh.ingest.v1 import ingest_pb2
 from pagemesh.results.v1 import job_pb2, results_pb2
-from services.gateway import downloads, idempotency, polling
+from services.gateway import downloads, polling
 from services.gateway.answers import accepted, begun, json_response
-from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, delete, get
+from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, Keyed, delete, get
 from services.gateway.feed import Feed
-from services.gateway.forms import form_events
+from services.gateway.idempotency import reused
 from services.gateway.ingest_sink import IngestSink
 from services.gateway.listing import list_response
 from services.gateway.neighbours import Neighbours
@@ -70,7 +70,7 @@ class Documents:
                 NoQuery,
                 form=models.UploadForm,
                 problems=(400, 413, 415, 422, 429),
-                request_headers=("Idempotency-Key",),
+                keyed=Keyed(),
                 scope=_WRITE,
             ),
             get(
@@ -108,8 +108,7 @@ class Documents:
         upload.max_bytes = max_bytes = organization.settings.max_file_size_mb * _MIB
         if int(call.request.headers.get("content-length", "0")) > max_bytes + _FORM_OVERHEAD_BYTES:
             raise too_large(max_bytes)
-        events = form_events(call.request)
-        answer = await upload.run(UploadReader(events, upload.open, max_bytes, self._settings.upload_held_bytes))
+        answer = await upload.run(UploadReader(call.form(), upload.open, max_bytes, self._settings.upload_held_bytes))
         self._feed.offer(answer.job)
         document = render.uploaded(answer.document, answer.job.id)
         retry_after = 1 + min(29, answer.document.file_size // _BYTES_PER_SECOND_OF_WORK)
@@ -178,20 +177,21 @@ class _Upload:
     def __init__(self, neighbours: Neighbours, call: Call[NoBody, NoQuery], seconds: float) -> None:
         self._neighbours = neighbours
         self._seconds = seconds
-        self._organization_id = call.identity.organization_id
-        self._key = idempotency.read_key(call.request.headers.get("idempotency-key"))
+        self._origin = call.origin
+        self._job = job_pb2.JobConfig()
         self._sink: IngestSink | None = None
         self.max_bytes = 0
 
     async def open(self, head: Head) -> Sink:
         """Tells ingest what comes."""
         form = upload_form(head.fields)
+        self._job = wanted_job(form)
         config = ingest_pb2.UploadConfig(
-            document_id=self._id("document"),
-            job_id=self._id("job"),
+            document_id=self._origin.id("document"),
+            job_id=self._origin.id("job"),
             original_filename=head.safe_filename,
             max_bytes=self.max_bytes,
-            job=wanted_job(form),
+            job=self._job,
             priority=form.priority,
         )
         self._sink = IngestSink(self._neighbours.ingest, self._seconds)
@@ -199,10 +199,10 @@ class _Upload:
         return self._sink
 
     async def is_repeat(self) -> bool:
-        """Whether the idempotency key has made a document already: a repeat takes no room."""
-        if self._key is None:
+        """Whether a try that nobody finished has made the document already: a repeat takes no room."""
+        if not self._origin.is_repeat:
             return False
-        request = results_pb2.GetDocumentRequest(document_id=self._id("document"))
+        request = results_pb2.GetDocumentRequest(document_id=self._origin.id("document"))
         try:
             await client.call(self._neighbours.documents.GetDocument, request)
         except NotFound:
@@ -214,14 +214,20 @@ class _Upload:
         try:
             await reader.run()
             assert self._sink is not None
-            return await self._sink.finish()
+            return self._checked(await self._sink.finish())
+        except IllegalState as error:  # an earlier try made the document of another file
+            raise reused() from error
         except BaseException:
             if self._sink is not None:
                 self._sink.cancel()
             raise
 
-    def _id(self, kind: str) -> str:
-        return idempotency.resource_id(self._organization_id, "documents/upload", self._key, kind)
+    def _checked(self, answer: ingest_pb2.UploadResponse) -> ingest_pb2.UploadResponse:
+        made, asked = answer.job.config, self._job
+        same = (made.mode, made.languages, made.analysis) == (asked.mode, asked.languages, asked.analysis)
+        if self._origin.is_repeat and not same:
+            raise reused()
+        return answer
 
 
 def _describing(document: job_pb2.Document, part: tuple[int, int] | None) -> dict[str, str]:

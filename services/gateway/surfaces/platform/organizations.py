@@ -8,7 +8,7 @@ from pagemesh.auth.v1 import auth_pb2
 from pagemesh.results.v1 import results_pb2
 from services.gateway import organizations
 from services.gateway.answers import json_response
-from services.gateway.endpoints import Answer, AnyEndpoint, Call, delete, get, patch, post, put
+from services.gateway.endpoints import Answer, AnyEndpoint, Call, Keyed, delete, get, patch, post, put
 from services.gateway.listing import PageQuery, list_response
 from services.gateway.neighbours import Neighbours
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
@@ -57,6 +57,7 @@ class Organizations:
                 {201: Answer("The invitation.", shapes.Invitation)},
                 models.InviteBody,
                 problems=(403, 409),
+                keyed=Keyed(secret=True),
             ),
             patch(
                 f"{_MEMBERS}/{{user_id}}",
