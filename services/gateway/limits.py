@@ -2,8 +2,8 @@
 
 Every request adds one to its organization's count in each window, all windows in one trip to the broker, and the
 counts that come back are its places: the request is accepted if no place is beyond the window's limit. Requests that
-arrive together go together and share the trip. Nothing is ever accepted on a guess: without an answer there is an
-error, never a free pass.
+arrive together, or while others are on their way, share a trip. Nothing is ever accepted on a guess: without an answer
+there is an error, never a free pass.
 
 A refused request keeps its place in the shortest window alone; the places it took in longer ones are given back, so
 that a client that hammers through one minute does not lose its hour. Counts therefore never lie below what was
@@ -130,7 +130,7 @@ class Limiter:
         self._counting = counting
         self._clock = clock
         self._batches: dict[_Key, _Batch] = {}
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending: dict[_Key, asyncio.Task[None]] = {}
         self._full: OrderedDict[_Key, tuple[float, Verdict]] = OrderedDict()
 
     def count(self, who: str, policy: Policy) -> Awaitable[Verdict]:
@@ -144,9 +144,8 @@ class Limiter:
         batch = self._batches.get(key)
         if batch is None:
             batch = self._batches[key] = _Batch(who, policy)
-            sending = asyncio.create_task(self._send(batch))  # it begins when all that has arrived by now is counted
-            self._sending.add(sending)
-            sending.add_done_callback(self._sending.discard)
+            if key not in self._sending:  # it begins when all that has arrived by now has joined the batch
+                self._sending[key] = asyncio.create_task(self._send_all(key))
         batch.waiting.append(waiting)
         return waiting
 
@@ -155,8 +154,13 @@ class Limiter:
         now = self._clock()
         return verdict.later(now) if verdict is not None and now < until else None
 
+    async def _send_all(self, key: _Key) -> None:
+        """One batch at a time is on its way: what arrives meanwhile shares the next trip."""
+        while batch := self._batches.pop(key, None):
+            await self._send(batch)
+        del self._sending[key]
+
     async def _send(self, batch: _Batch) -> None:
-        del self._batches[batch.who, batch.policy]
         try:
             verdicts = await self._judge(batch)
         except Exception as error:

@@ -17,10 +17,12 @@ class MemoryCounters:
         self.counts: Counter[str] = Counter()
         self.trips = 0
         self.away = False
+        self.held: asyncio.Event | None = None
+        """Answers wait for it."""
 
     async def add(self, increments: Sequence[tuple[str, int]]) -> list[int]:
         self.trips += 1
-        await asyncio.sleep(0)
+        await (self.held.wait() if self.held else asyncio.sleep(0))
         if self.away:
             raise Unavailable("The message broker is away.", dependency="nats")
         answers = []

@@ -76,6 +76,20 @@ async def test_requests_together_share_one_trip(gateways: Gateways) -> None:
     assert list(range(99, 79, -1)) == [int(_told(verdict)["x-ratelimit-remaining"]) for verdict in verdicts]
 
 
+async def test_requests_that_come_while_others_are_counted_share_the_next_trip(gateways: Gateways) -> None:
+    """However many: two trips in all, and places in the order of arrival."""
+    policy, limiter = _policy(100, 1000), gateways.replicas[0]
+    gateways.counters.held = asyncio.Event()
+    first = asyncio.ensure_future(limiter.count("o", policy))
+    await asyncio.sleep(0)
+    assert 1 == gateways.counters.trips
+    later = [limiter.count("o", policy) for _ in range(20)]
+    gateways.counters.held.set()
+    verdicts = await asyncio.gather(first, *later)
+    assert 2 == gateways.counters.trips
+    assert list(range(99, 78, -1)) == [int(_told(verdict)["x-ratelimit-remaining"]) for verdict in verdicts]
+
+
 async def test_hammering_through_a_minute_does_not_use_up_the_hour(gateways: Gateways) -> None:
     """Refused requests cost nothing of the hour: ten minutes at ten times the limit accept ten times the limit."""
     policy = _policy(minute=10, hour=100)
