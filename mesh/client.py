@@ -21,6 +21,8 @@ _NOT_REPEATABLE = [
     {"service": "pagemesh.auth.v1.ApiKeyService", "method": "CreateApiKey"},
     {"service": "pagemesh.auth.v1.OAuthClientService", "method": "CreateClient"},
     {"service": "pagemesh.auth.v1.OAuthClientService", "method": "RotateClientSecret"},
+    {"service": "pagemesh.auth.v1.AdminService", "method": "CreateOrganization"},
+    {"service": "pagemesh.auth.v1.AdminService", "method": "CreateUser"},
 ]
 _SERVICE_CONFIG = json.dumps(
     {

@@ -106,7 +106,7 @@ async def identity_mesh(settings: AuthSettings, directory: Path) -> AsyncIterato
 async def _gateway(settings: GatewaySettings, neighbours: Neighbours, link: StatusLink, blobs: Blobs) -> Gateway:
     revocations = Revocations(complete=False)
     gateway = Gateway(settings, neighbours, blobs, lambda: link.connected, revocations, MemoryCounters())
-    await link.open(settings, gateway.feed, revocations)
+    await link.open(settings, gateway.feed, revocations, gateway.organizations)
     return gateway
 
 
