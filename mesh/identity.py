@@ -20,8 +20,8 @@ ISSUER = "pagemesh"
 AUDIENCE = "pagemesh"
 OPERATOR_AUDIENCE = "pagemesh-operators"
 """Of operators' tokens, which `auth` alone takes."""
-OPERATOR = "operator"
-"""The role that they have."""
+OPERATOR_ROLE = "operator"
+"""Of operators, who belong to no organization."""
 ALGORITHM = "EdDSA"
 _REFRESH_SECONDS = 300.0
 _UNKNOWN_KEY_PAUSE_SECONDS = 2.0

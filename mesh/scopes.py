@@ -9,12 +9,13 @@ from functools import lru_cache
 from google.protobuf import descriptor_pool
 
 from mesh.errors import Forbidden, Internal
-from mesh.identity import OPERATOR, Identity
+from mesh.identity import OPERATOR_ROLE, Identity
 from pagemesh.options.v1 import scopes_pb2
 
 PUBLIC = "public"
 ANY = "any"
 ACCOUNT = "account"
+OPERATOR = "operator"
 GRANTABLE = (
     "documents.read",
     "documents.write",
@@ -43,7 +44,7 @@ def of_method(name: str) -> str:
 
 def require(caller: Identity, scope: str) -> None:
     """Raises Forbidden, INSUFFICIENT_SCOPE for a token with a list, unless the caller's token has the scope."""
-    if scope != PUBLIC and (scope == OPERATOR) != (caller.role == OPERATOR):
+    if scope != PUBLIC and (scope == OPERATOR) != (caller.role == OPERATOR_ROLE):
         raise Forbidden("This is for operators alone." if scope == OPERATOR else "This is not for operators.")
     if caller.scopes is None or scope in (PUBLIC, ANY) or scope in caller.scopes:
         return

@@ -4,12 +4,12 @@ import hmac
 from datetime import timedelta
 
 from mesh.errors import Forbidden
-from mesh.identity import OPERATOR, OPERATOR_AUDIENCE, Identity
+from mesh.identity import OPERATOR_AUDIENCE, OPERATOR_ROLE, Identity
 from services.auth import fields
 from services.auth.tokens import AccessTokens, Subject
 
 TOKEN_LIFE = timedelta(minutes=5)
-_SUBJECT = f"{OPERATOR}:"
+_SUBJECT = f"{OPERATOR_ROLE}:"
 
 
 class Operators:
@@ -24,7 +24,7 @@ class Operators:
         if not self._secret or not hmac.compare_digest(self._secret, secret.encode()):
             raise Forbidden("This is not the operators' secret.")
         name = fields.check_name(operator, "operator")
-        subject = Subject(f"{_SUBJECT}{name}", organization_id="", role=OPERATOR, tier="")
+        subject = Subject(f"{_SUBJECT}{name}", organization_id="", role=OPERATOR_ROLE, tier="")
         return self._access.issue(subject, TOKEN_LIFE, OPERATOR_AUDIENCE)
 
 

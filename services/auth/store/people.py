@@ -24,8 +24,7 @@ class PeopleStore(Database):
             if await connection.scalar(_ORGANIZATION, {"id": organization_id}) is None:
                 raise NotFound("There is no such organization.")
             user_id = await insert_user(connection, user, organization_id, role)
-            details = {"email": user.email, "role": role}
-            action = await record_action(connection, operator, "user_created", details, organization_id, user_id)
+            action = await record_action(connection, operator, "user_created", {"role": role}, organization_id, user_id)
             return Outcome(user_of((await connection.execute(_ONE, {"id": user_id})).one()), action)
 
     async def people(
@@ -50,8 +49,7 @@ class PeopleStore(Database):
             before = await locked_member(connection, user.organization.id, user.id)
             after, events = await change_locked(connection, before, before.role, is_active, life)
             done = "user_enabled" if is_active else "user_disabled"
-            details = {"email": before.email}
-            action = await record_action(connection, operator, done, details, user.organization.id, user.id)
+            action = await record_action(connection, operator, done, {}, before.organization.id, before.id)
         return Outcome(after, action, tuple(events))
 
 

@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FileDescriptor
 import pagemesh
 from mesh import context, scopes
 from mesh.errors import Forbidden, Internal
-from mesh.identity import OPERATOR, Identity
+from mesh.identity import OPERATOR_ROLE, Identity
 from mesh.settings import MeshSettings
 from services.auth.servicer import PUBLIC_METHODS
 from tests.support.mesh_server import serving
@@ -80,7 +80,7 @@ def test_what_is_for_operators_is_for_nobody_else(role: str) -> None:
 @pytest.mark.parametrize("scope", [scopes.ANY, scopes.ACCOUNT, *scopes.GRANTABLE])
 def test_operators_may_do_what_is_for_operators_and_no_more(scope: str) -> None:
     """They belong to no organization whose documents they could read."""
-    operator = Identity("operator:ada", "", OPERATOR, "", "", time.time() + 60)
+    operator = Identity("operator:ada", "", OPERATOR_ROLE, "", "", time.time() + 60)
     scopes.require(operator, scopes.OPERATOR)
     scopes.require(operator, scopes.PUBLIC)
     with pytest.raises(Forbidden):
