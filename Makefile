@@ -31,7 +31,8 @@ demo: setup ## Start everything, read the samples, show what is found, stop
 	$(BIN)/python -m cli.demo
 
 run: setup ## Start everything on PORT (8000) and keep it running until Ctrl-C
-	@echo "New organizations get the tier $${PAGEMESH_DEFAULT_TIER:-free}; PAGEMESH_DEFAULT_TIER=pro or enterprise raises its limits."
+	@echo "New organizations get the tier $${PAGEMESH_DEFAULT_TIER:-free}; PAGEMESH_DEFAULT_TIER=pro or enterprise raises its limits,"
+	@echo "and .venv/bin/pagemesh admin set-tier those of one organization."
 	$(BIN)/pagemesh up --port $(PORT)
 
 test: check ## Check, then run every test

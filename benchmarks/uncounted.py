@@ -36,8 +36,8 @@ _FREE = _Free(_POLICY, [], 0.0)
 class _Uncounted(Admission):
     """Lets everything pass."""
 
-    async def admit(self, scope: Scope, caller: Identity, within_plan: bool = True) -> None:
-        return
+    async def admit(self, scope: Scope, caller: Identity, within_plan: bool = True) -> Identity:
+        return caller
 
     def policy(self, caller: Identity) -> Policy | None:
         return _POLICY

@@ -19,6 +19,8 @@ def main() -> int:
             files = [_SAMPLES / name for name in _FILES]
             code = submit(Submission(files, {"analysis_type": "financial_analysis"}), stack.layout, None, None)
         print(f"\nThe whole demonstration took {time.monotonic() - started:.1f} s.")
+        print("`make run` keeps everything up. New organizations get the tier free there; PAGEMESH_DEFAULT_TIER=pro or")
+        print("enterprise raises its limits, and `pagemesh admin set-tier` those of one organization.")
     return code
 
 

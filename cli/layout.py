@@ -45,6 +45,10 @@ class Layout:
         """A random secret, 43 characters, made once."""
         return self.secret_file(name, lambda: secrets.token_urlsafe(32)).read_text(encoding="ascii").strip()
 
+    def known_secret(self, name: str) -> str:
+        """A secret that was made before. Raises OSError."""
+        return (self.secrets / name).read_text(encoding="ascii").strip()
+
     def master_key(self) -> Path:
         """The file with the key that encrypts what `auth` stores: 32 random bytes in base64."""
         return self.secret_file("master.key", lambda: b64encode(secrets.token_bytes(32)).decode())

@@ -1,4 +1,4 @@
-"""The command line: `pagemesh up`, `down`, `status` and `submit`.
+"""The command line: `pagemesh up`, `down`, `status`, `submit` and `admin`.
 
 What a command needs is imported when it runs, so that every command starts at once.
 """
@@ -8,8 +8,14 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from cli import admin
+from cli.arguments import Parser
 from cli.layout import Layout, default_data_directory
+
+if TYPE_CHECKING:
+    from cli.arguments import Commands
 
 Arguments = argparse.Namespace
 _ANALYSES = (
@@ -33,8 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pagemesh", description="Documents in; text, tables and answers out.")
+def _parser() -> Parser:
+    parser = Parser(prog="pagemesh", description="Documents in; text, tables and answers out.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     up = _command(commands, "up", _up, "start everything on this machine and keep it running")
     up.add_argument("--port", type=int, default=8000, help="of the HTTP API on 127.0.0.1 (default: 8000)")
@@ -42,15 +48,16 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "down", _down, "stop what `up` started")
     _command(commands, "status", _status, "show what runs and whether it is ready")
     _add_submit(_command(commands, "submit", _submit, "send documents and show what is found in them"))
+    admin.add_parser(commands)
     return parser
 
 
 def _command(
-    commands: "argparse._SubParsersAction[argparse.ArgumentParser]",
+    commands: "Commands",
     name: str,
     run: Callable[[Arguments], int],
     does: str,
-) -> argparse.ArgumentParser:
+) -> Parser:
     parser = commands.add_parser(name, help=does, description=does.capitalize() + ".")
     data = "data directory (default: PAGEMESH_DATA or ~/.local/share/pagemesh)"
     parser.add_argument("--data", type=Path, default=None, metavar="DIR", help=data)
@@ -58,7 +65,7 @@ def _command(
     return parser
 
 
-def _add_submit(parser: argparse.ArgumentParser) -> None:
+def _add_submit(parser: Parser) -> None:
     parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="PDF, PNG, JPEG or TIFF")
     parser.add_argument("--url", help="of another installation; needs --token")
     parser.add_argument("--token", default=os.environ.get("PAGEMESH_TOKEN"), help="or PAGEMESH_TOKEN")

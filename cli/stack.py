@@ -20,6 +20,7 @@ SERVICES = ("gateway", "auth", "ingest", "ocr", "analysis", "results")
 _GATEWAY_SECONDS = 10.0
 _STOP_SECONDS = 25.0
 _MASTER_KEYS = ("PAGEMESH_MASTER_KEY", "PAGEMESH_MASTER_KEY_FILE")
+_ADMIN_SECRET = "PAGEMESH_ADMIN_SECRET"  # noqa: S105  # the name of a variable
 
 Command = Callable[[str], list[str]]
 
@@ -110,10 +111,10 @@ class Stack:
     def _service(self, name: str, common: Mapping[str, str], metrics_port: int) -> ChildSpec:
         socket = self.layout.socket(name)
         env = {**common, "PAGEMESH_LISTEN": f"unix:{socket}", "PAGEMESH_METRICS_PORT": str(metrics_port)}
-        if name != "auth":
-            env = {key: value for key, value in env.items() if key not in _MASTER_KEYS}
-        elif not any(key in env for key in _MASTER_KEYS):
-            env["PAGEMESH_MASTER_KEY_FILE"] = str(self.layout.master_key())
+        if name == "auth":
+            env |= self._secrets_of_auth()
+        else:
+            env = {key: value for key, value in env.items() if key not in (*_MASTER_KEYS, _ADMIN_SECRET)}
         if name == "gateway":
             env |= {"PAGEMESH_HTTP_HOST": LOOPBACK, "PAGEMESH_HTTP_PORT": str(self.port)}
             env.setdefault("PAGEMESH_IDEMPOTENCY_SECRET", self.layout.secret("idempotency"))
@@ -122,6 +123,12 @@ class Stack:
         if name not in ("auth", "results"):
             del env["PAGEMESH_DATABASE_URL"]  # the others own no record
         return ChildSpec(name=name, argv=self.command(name), env=env)
+
+    def _secrets_of_auth(self) -> dict[str, str]:
+        found = {_ADMIN_SECRET: self.environ.get(_ADMIN_SECRET) or self.layout.secret("admin")}
+        if not any(key in self.environ for key in _MASTER_KEYS):
+            found["PAGEMESH_MASTER_KEY_FILE"] = str(self.layout.master_key())
+        return found
 
     def _child(self, spec: ChildSpec) -> Child:
         return Child(spec, self.log.line, self._note)

@@ -20,6 +20,8 @@ _NOT_REPEATABLE = [
     {"service": "pagemesh.auth.v1.AccountService", "method": "AcceptInvitation"},
     {"service": "pagemesh.auth.v1.SignInService"},
     {"service": "pagemesh.auth.v1.OAuthClientService", "method": "RotateClientSecret"},
+    {"service": "pagemesh.auth.v1.AdminService", "method": "CreateOrganization"},
+    {"service": "pagemesh.auth.v1.AdminService", "method": "CreateUser"},
 ]
 _SERVICE_CONFIG = json.dumps(
     {

@@ -6,7 +6,7 @@ organization is the token's `org` claim and never a field of a request.
 
 import json
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +18,10 @@ from mesh.revocations import Revocations
 
 ISSUER = "pagemesh"
 AUDIENCE = "pagemesh"
+OPERATOR_AUDIENCE = "pagemesh-operators"
+"""Of operators' tokens, which `auth` alone takes."""
+OPERATOR_ROLE = "operator"
+"""Of operators, who belong to no organization."""
 ALGORITHM = "EdDSA"
 _REFRESH_SECONDS = 300.0
 _UNKNOWN_KEY_PAUSE_SECONDS = 2.0
@@ -49,6 +53,8 @@ class Identity:
     """The API key that the token was given for."""
     scopes: frozenset[str] | None = None
     """What the token is for; None when it has no list and may do whatever its role may."""
+    organization_generation: int = 0
+    """Grows when the organization is disabled."""
 
     def require_role(self, *roles: str) -> None:
         """Raises Forbidden unless the caller has one of the roles."""
@@ -78,8 +84,11 @@ class TokenVerifier:
     Whoever was good once is remembered, but asked every time whether the token is dead since.
     """
 
-    def __init__(self, fetch_jwks: JwksSource, revocations: Revocations | None = None) -> None:
+    def __init__(
+        self, fetch_jwks: JwksSource, revocations: Revocations | None = None, audiences: Sequence[str] = (AUDIENCE,)
+    ) -> None:
         self._fetch_jwks = fetch_jwks
+        self._audiences = audiences
         self._revocations = revocations or Revocations()
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = -_REFRESH_SECONDS
@@ -119,7 +128,7 @@ class TokenVerifier:
                 key,
                 algorithms=[ALGORITHM],
                 issuer=ISSUER,
-                audience=AUDIENCE,
+                audience=self._audiences,
                 leeway=_CLOCK_SKEW_SECONDS,
                 options={"require": ["exp", "iat", "sub", "org"]},
             )
@@ -164,4 +173,5 @@ def _identity(claims: dict[str, Any]) -> Identity:
         token_id=str(claims.get("jti", "")),
         key_id=str(claims.get("key", "")),
         scopes=frozenset(str(claims["scope"]).split()) if "scope" in claims else None,
+        organization_generation=int(claims.get("ogen", 0)),
     )

@@ -23,7 +23,7 @@ from nats.js.errors import Error as JetStreamError
 
 from mesh.bus import Bus
 from mesh.streams import IDENTITY_EVENTS
-from pagemesh.auth.v1.events_pb2 import IdentityEvent
+from pagemesh.auth.v1.events_pb2 import IDENTITY_EVENT_KIND_ORGANIZATION_CHANGED, IdentityEvent
 
 if TYPE_CHECKING:  # `identity` needs this module
     from mesh.identity import Identity
@@ -38,11 +38,12 @@ _LOOK_AGAIN_SECONDS = 30.0
 _RETRY_SECONDS = 0.2
 _BATCH = 1_000
 _EVERY_GENERATION = float("inf")
+_SERVICE = "service"
 _BROKER_ERRORS = (NatsError, JetStreamError, TimeoutError, OSError)
 
 
 class Revocations:
-    """Which tokens are dead: of which sessions, users, keys and clients, and single ones by their ids.
+    """Which tokens are dead: of which sessions, users, keys, clients and organizations, and single ones by their ids.
 
     Without a feed it is complete as it is; one that a feed fills is `complete` once the feed has caught up.
     """
@@ -57,7 +58,7 @@ class Revocations:
     def learn(self, event: IdentityEvent) -> None:
         """Takes an event, however often and in whatever order events come."""
         until = event.expires_at.seconds + _SKEW_SECONDS
-        if until < time.time():
+        if until < time.time() or event.kind == IDENTITY_EVENT_KIND_ORGANIZATION_CHANGED:
             return
         generation, before = self._dead.get(event.subject_id, (0.0, 0.0))
         entry = (max(generation, event.generation or _EVERY_GENERATION), max(before, until))
@@ -74,8 +75,14 @@ class Revocations:
         """Whether the caller's token is dead."""
         if caller.expires_at <= self._refused_until:
             return True
+        if not self._dead:
+            return False
         subjects = (caller.session_id, caller.user_id, caller.key_id, caller.token_id)
-        return bool(self._dead) and any(self._is_dead(subject, caller.generation) for subject in subjects)
+        return self._is_outside(caller) or any(self._is_dead(subject, caller.generation) for subject in subjects)
+
+    def _is_outside(self, caller: "Identity") -> bool:
+        # A disabled organization's work has to be put away, so services go on.
+        return caller.role != _SERVICE and self._is_dead(caller.organization_id, caller.organization_generation)
 
     def _is_dead(self, subject: str, generation: int) -> bool:
         below, _ = self._dead.get(subject, (0.0, 0.0))

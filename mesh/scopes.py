@@ -1,7 +1,7 @@
 """Which scope each gRPC method needs, as its proto says, and whether a caller has it.
 
 A token with a list of scopes, that of an OAuth client or of a restricted API key, may do what the list says; a token
-without a list may do whatever its role may.
+without a list may do whatever its role may. What is for operators is for nobody else, and they may do nothing else.
 """
 
 from functools import lru_cache
@@ -9,12 +9,13 @@ from functools import lru_cache
 from google.protobuf import descriptor_pool
 
 from mesh.errors import Forbidden, Internal
-from mesh.identity import Identity
+from mesh.identity import OPERATOR_ROLE, Identity
 from pagemesh.options.v1 import scopes_pb2
 
 PUBLIC = "public"
 ANY = "any"
 ACCOUNT = "account"
+OPERATOR = "operator"
 GRANTABLE = (
     "documents.read",
     "documents.write",
@@ -36,13 +37,15 @@ def of_method(name: str) -> str:
     except KeyError as error:
         raise Internal("There is no such method.") from error
     scope: str = method.GetOptions().Extensions[scopes_pb2.scope]
-    if scope not in (PUBLIC, ANY, ACCOUNT, *GRANTABLE):
+    if scope not in (PUBLIC, ANY, ACCOUNT, OPERATOR, *GRANTABLE):
         raise Internal(f"{name} says no scope that there is.")
     return scope
 
 
 def require(caller: Identity, scope: str) -> None:
-    """Raises Forbidden, INSUFFICIENT_SCOPE, unless the caller's token has the scope."""
+    """Raises Forbidden, INSUFFICIENT_SCOPE for a token with a list, unless the caller's token has the scope."""
+    if scope != PUBLIC and (scope == OPERATOR) != (caller.role == OPERATOR_ROLE):
+        raise Forbidden("This is for operators alone." if scope == OPERATOR else "This is not for operators.")
     if caller.scopes is None or scope in (PUBLIC, ANY) or scope in caller.scopes:
         return
     raise Forbidden("The credential's scopes do not allow this.", "INSUFFICIENT_SCOPE", scope=scope)

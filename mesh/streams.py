@@ -16,7 +16,9 @@ from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfi
 
 LANES = ("high", "normal", "low")
 IDENTITY_EVENTS = "events.identity"
-"""Word of tokens that are dead, one subject a kind below this."""
+"""Word of tokens that are dead and organizations that have changed, one subject a kind below this."""
+OPERATOR_EVENTS = "events.operator"
+"""What operators did, one subject an action below this."""
 USAGE_EVENTS = "events.usage"
 """What organizations use, one subject a kind below this."""
 IDEMPOTENCY = "IDEMPOTENCY"
@@ -38,6 +40,11 @@ def work_subject(kind: str, lane_name: str) -> str:
 def fact_subject(service: str) -> str:
     """Where a service reports what came of its tasks."""
     return f"facts.{service}"
+
+
+def operator_subject(action: str) -> str:
+    """Where word of what operators did goes; the action says what."""
+    return f"{OPERATOR_EVENTS}.{action}"
 
 
 def identity_subject(kind: str) -> str:

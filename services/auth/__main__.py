@@ -8,11 +8,12 @@ from functools import partial
 from pathlib import Path
 
 from mesh import db, process
-from mesh.identity import TokenVerifier
+from mesh.identity import AUDIENCE, OPERATOR_AUDIENCE, TokenVerifier
 from mesh.revocations import Revocations
 from mesh.server import MeshServer, ServiceSpec
 from services.auth import servicer
 from services.auth.accounts import Accounts, Terms
+from services.auth.administration import Administration
 from services.auth.announcer import Announcer
 from services.auth.api_keys import ApiKeys
 from services.auth.client_tokens import ClientTokens
@@ -21,6 +22,7 @@ from services.auth.invitations import Invitations
 from services.auth.keys import KeyRing, MasterKey
 from services.auth.members import Members
 from services.auth.new_secrets import NewSecrets
+from services.auth.operators import Operators
 from services.auth.passwords import Passwords
 from services.auth.profiles import Profiles
 from services.auth.providers import providers_of
@@ -51,7 +53,7 @@ async def serve(settings: AuthSettings) -> AsyncIterator[None]:
         await keys.load()
         revocations = Revocations()  # complete without a feed: sessions are looked up in the record
         announcer = Announcer(store, revocations)
-        verifier = TokenVerifier(keys.jwks, revocations)
+        verifier = TokenVerifier(keys.jwks, revocations, (AUDIENCE, OPERATOR_AUDIENCE))
         server = MeshServer(_spec(settings, store, keys, NewSecrets(master), passwords, announcer, verifier), settings)
         await server.start()
         stack.push_async_callback(server.stop)
@@ -100,6 +102,8 @@ def _spec(
         client_tokens=ClientTokens(store, access, verifier, announcer, client_life),
         keys=keys,
         services=services,
+        administration=Administration(store, passwords, keys, announcer, terms.tier, terms.access_life),
+        operators=Operators(access, settings.operators_secret()),
     )
     return ServiceSpec(
         name="auth",

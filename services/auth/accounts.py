@@ -55,7 +55,10 @@ class AccountBook(Protocol):
         """The account, whatever the case of the address."""
 
     async def open_session(self, user: User, token_hash: bytes, life: timedelta) -> Session | None:
-        """Records a login; None when what the account had before has been declared dead since `user` was read."""
+        """Records a login; None when what the account had before has been declared dead since `user` was read.
+
+        Raises Forbidden (ACCOUNT_DISABLED).
+        """
 
     async def replace_hash(self, user: User, password_hash: str) -> None:
         """Stores another hash of the same password."""
@@ -203,7 +206,13 @@ class Accounts:
         user, life = session.user, self._terms.access_life
         organization = user.organization
         subject = Subject(
-            str(user.id), str(organization.id), user.role, organization.tier, str(session.id), user.generation
+            id=str(user.id),
+            organization_id=str(organization.id),
+            role=user.role,
+            tier=organization.tier,
+            session_id=str(session.id),
+            generation=user.generation,
+            organization_generation=organization.generation,
         )
         return Tokens(self._access.issue(subject, life), refresh, int(life.total_seconds()))
 

@@ -1,4 +1,7 @@
-"""Tells every service which tokens are dead: from the record to the broker, at once and for as long as it takes."""
+"""Tells every service which tokens are dead: from the record to the broker, at once and for as long as it takes.
+
+What operators did is told in the same way.
+"""
 
 import asyncio
 import logging
@@ -10,8 +13,9 @@ from mesh.bus import Bus
 from mesh.errors import Unavailable
 from mesh.revocations import RevocationFeed, Revocations
 from mesh.settings import MeshSettings
-from mesh.streams import identity_subject
+from mesh.streams import identity_subject, operator_subject
 from services.auth import convert
+from services.auth.actions import OperatorAction
 from services.auth.records import IdentityEvent
 
 log = logging.getLogger(__name__)
@@ -32,6 +36,12 @@ class EventBook(Protocol):
 
     async def publish_events_again(self) -> None:
         """Has events published again that still mean something."""
+
+    async def unpublished_actions(self, limit: int) -> list[OperatorAction]:
+        """What operators did and nobody was told, oldest first."""
+
+    async def note_actions_published(self, ids: Sequence[int]) -> None:
+        """Records that these were published."""
 
 
 class Announcer:
@@ -91,7 +101,16 @@ class Announcer:
             await bus.publish(identity_subject(event.kind), payload, _message_id(event), _PUBLISH_SECONDS)
         if events:
             await self._book.note_published([event.id for event in events])
-        return len(events)
+        return len(events) + await self._publish_actions(bus)
+
+    async def _publish_actions(self, bus: Bus) -> int:
+        actions = await self._book.unpublished_actions(_LOOK_AT)
+        for action in actions:
+            payload = convert.action(action).SerializeToString()
+            await bus.publish(operator_subject(action.action), payload, f"operator.{action.id}", _PUBLISH_SECONDS)
+        if actions:
+            await self._book.note_actions_published([action.id for action in actions])
+        return len(actions)
 
     async def _tell_again(self) -> None:
         # A broker that comes back may have lost its store; what it kept it recognises, or verifiers learn it twice.

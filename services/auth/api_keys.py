@@ -111,6 +111,7 @@ class ApiKeys:
             generation=owner.generation,
             key_id=str(known.id),
             scopes=known.scopes,
+            organization_generation=owner.organization.generation,
         )
         return self._access.issue(subject, life), life
 

@@ -47,7 +47,14 @@ class ClientTokens:
         if not set(scopes) <= set(client.scopes):
             raise InvalidArgument("The client may not have this scope.", "INVALID_SCOPE")
         granted = tuple(scope for scope in client.scopes if not scopes or scope in scopes)
-        subject = Subject(str(client.id), str(client.organization_id), ROLE, client.tier, scopes=granted)
+        subject = Subject(
+            id=str(client.id),
+            organization_id=str(client.organization_id),
+            role=ROLE,
+            tier=client.tier,
+            scopes=granted,
+            organization_generation=client.organization_generation,
+        )
         return self._access.issue(subject, self.life), granted
 
     async def revoke(self, client_id: str, secret: str, token: str) -> Sequence[IdentityEvent]:

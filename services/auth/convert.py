@@ -6,9 +6,11 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh.errors import InvalidArgument
-from pagemesh.auth.v1 import auth_pb2, clients_pb2, events_pb2, keys_pb2
+from pagemesh.auth.v1 import admin_pb2, auth_pb2, clients_pb2, events_pb2, keys_pb2
 from services.auth.accounts import Tokens
-from services.auth.records import ApiKey, IdentityEvent, Invitation, OAuthClient, Organization, User
+from services.auth.actions import OperatorAction
+from services.auth.keys import SigningKey
+from services.auth.records import ApiKey, IdentityEvent, Invitation, OAuthClient, Organization, RateLimits, User
 
 
 def user(user: User) -> auth_pb2.User:
@@ -49,6 +51,16 @@ def organization(organization: Organization) -> auth_pb2.Organization:
         created_at=timestamp(organization.created_at),
         updated_at=timestamp(organization.updated_at),
         member_count=organization.member_count,
+        rate_limits=rate_limits(organization.rate_limits),
+    )
+
+
+def rate_limits(limits: RateLimits) -> auth_pb2.RateLimits | None:
+    """What differs from the tier; None when nothing does."""
+    if limits == RateLimits():
+        return None
+    return auth_pb2.RateLimits(
+        per_second=limits.per_second or 0, per_minute=limits.per_minute or 0, per_hour=limits.per_hour or 0
     )
 
 
@@ -86,6 +98,31 @@ def invitation(invitation: Invitation) -> auth_pb2.Invitation:
         created_at=timestamp(invitation.created_at),
         expires_at=timestamp(invitation.expires_at),
     )
+
+
+def action(action: OperatorAction) -> admin_pb2.OperatorAction:
+    """What an operator did."""
+    return admin_pb2.OperatorAction(
+        id=action.id,
+        operator=action.operator,
+        action=action.action,
+        organization_id=str(action.organization_id or ""),
+        user_id=str(action.user_id or ""),
+        details=action.details,
+        occurred_at=timestamp(action.occurred_at),
+    )
+
+
+def signing_key(key: SigningKey) -> admin_pb2.SigningKey:
+    """A signing key, without the key itself."""
+    return admin_pb2.SigningKey(kid=key.kid, signs_from=timestamp(key.signs_from))
+
+
+def tier_name(tier: "auth_pb2.Tier.ValueType") -> str:
+    """A plan. Raises InvalidArgument for one that there is not."""
+    if tier not in (auth_pb2.TIER_FREE, auth_pb2.TIER_PRO, auth_pb2.TIER_ENTERPRISE):
+        raise InvalidArgument("A tier is free, pro or enterprise.", field="tier")
+    return auth_pb2.Tier.Name(tier).removeprefix("TIER_").lower()
 
 
 def role_name(role: "auth_pb2.Role.ValueType") -> str:

@@ -98,9 +98,18 @@ class KeyRing:
 
     async def load(self) -> None:
         """Reads the keys, and makes the next when its time has come. Raises WrongMasterKey, Unavailable."""
-        candidate = self._master.seal(new_key())
-        self._keys = [self._master.open(each) for each in await self._shelf.signing_keys(candidate, self._term)]
+        sealed = await self._shelf.signing_keys(self.candidate(), self._term)
+        self._keys = [self._master.open(each) for each in sealed]
         self._jwks = json.dumps({"keys": [key.public_jwk() for key in self._keys]})
+
+    def candidate(self) -> SealedKey:
+        """A fresh key, as it may be stored."""
+        return self._master.seal(new_key())
+
+    @property
+    def newest(self) -> SigningKey:
+        """The key that signs now, or the next one if that is published already."""
+        return self._keys[-1]
 
     def signing(self, now: datetime) -> SigningKey:
         """The key that signs now. The oldest steps in where this machine's clock is behind the one that dated it."""

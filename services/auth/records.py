@@ -25,6 +25,15 @@ class Preferences:
 
 
 @dataclass(frozen=True, slots=True)
+class RateLimits:
+    """Requests in each window, where an organization's differ from its tier's; None: as the tier."""
+
+    per_second: int | None = None
+    per_minute: int | None = None
+    per_hour: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Organization:
     """A tenant."""
 
@@ -36,6 +45,9 @@ class Organization:
     created_at: datetime
     updated_at: datetime
     member_count: int
+    rate_limits: RateLimits = field(default_factory=RateLimits)
+    generation: int = 1
+    """Grows when the tokens that were given out before are declared dead: when it is disabled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,3 +185,4 @@ class OAuthClient:
     name: str
     scopes: tuple[str, ...]
     created_at: datetime
+    organization_generation: int

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 import grpc
 
 from mesh import identity
-from pagemesh.auth.v1 import auth_pb2, auth_pb2_grpc, clients_pb2_grpc, keys_pb2_grpc, signin_pb2_grpc
+from pagemesh.auth.v1 import admin_pb2_grpc, auth_pb2, auth_pb2_grpc, clients_pb2_grpc, keys_pb2_grpc, signin_pb2_grpc
 from services.auth import convert
 from services.auth.accounts import Accounts, Registration
+from services.auth.admin_servicer import AdminServicer
+from services.auth.administration import Administration
 from services.auth.api_key_servicer import ApiKeyServicer
 from services.auth.api_keys import ApiKeys
 from services.auth.client_servicer import OAuthClientServicer, OAuthServicer
@@ -16,6 +18,7 @@ from services.auth.clients import Clients
 from services.auth.invitations import Invitations
 from services.auth.keys import KeyRing
 from services.auth.members import Members
+from services.auth.operators import Operators
 from services.auth.organization_servicer import OrganizationServicer, given
 from services.auth.profiles import Profiles
 from services.auth.service_tokens import ServiceTokens
@@ -23,7 +26,7 @@ from services.auth.sign_in import SignIn
 from services.auth.sign_in_servicer import SignInServicer
 
 _PACKAGE = "pagemesh.auth.v1"
-_NAMES = ("Account", "Organization", "ApiKey", "OAuthClient", "OAuth", "SignIn", "Token")
+_NAMES = ("Account", "Organization", "ApiKey", "OAuthClient", "OAuth", "SignIn", "Token", "Admin")
 SERVICES = [f"{_PACKAGE}.{name}Service" for name in _NAMES]
 PUBLIC_METHODS = frozenset(
     {
@@ -37,6 +40,7 @@ PUBLIC_METHODS = frozenset(
         f"/{_PACKAGE}.SignInService/FinishSignIn",
         f"/{_PACKAGE}.TokenService/GetJwks",
         f"/{_PACKAGE}.TokenService/IssueServiceToken",
+        f"/{_PACKAGE}.AdminService/IssueOperatorToken",
     }
 )
 
@@ -55,6 +59,8 @@ class Ideas:
     sign_in: SignIn
     keys: KeyRing
     services: ServiceTokens
+    administration: Administration
+    operators: Operators
 
 
 def register(server: grpc.aio.Server, ideas: Ideas) -> list[str]:
@@ -69,6 +75,7 @@ def register(server: grpc.aio.Server, ideas: Ideas) -> list[str]:
     clients_pb2_grpc.add_OAuthClientServiceServicer_to_server(OAuthClientServicer(ideas.clients), server)
     clients_pb2_grpc.add_OAuthServiceServicer_to_server(OAuthServicer(ideas.client_tokens), server)
     signin_pb2_grpc.add_SignInServiceServicer_to_server(SignInServicer(ideas.sign_in), server)
+    admin_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(ideas.administration, ideas.operators), server)
     return SERVICES
 
 

@@ -38,6 +38,8 @@ class AuthSettings(MeshSettings):
     """How long wrong passwords are counted together."""
     key_rotation_days: int = Field(default=30, ge=1)
     """How long a signing key signs; it verifies for as long again."""
+    admin_secret: SecretStr = SecretStr("")
+    """What operators show, `pagemesh admin` for them; without one, the secret that services share."""
     master_key: SecretStr = SecretStr("")
     """Base64 of the 32 bytes that encrypt signing keys at rest."""
     master_key_file: Path | None = None
@@ -74,6 +76,10 @@ class AuthSettings(MeshSettings):
         if len(key) != _KEY_BYTES:
             raise ValueError("PAGEMESH_MASTER_KEY or PAGEMESH_MASTER_KEY_FILE must hold 32 bytes as base64")
         return key
+
+    def operators_secret(self) -> str:
+        """What operators show; empty: nobody is one."""
+        return self.admin_secret.get_secret_value() or self.service_secret.get_secret_value()
 
     def _master_key_text(self) -> str:
         if self.master_key_file is not None:

@@ -31,6 +31,7 @@ class Subject:
     generation: int = 0
     key_id: str = ""
     scopes: tuple[str, ...] | None = None
+    organization_generation: int = 0
 
 
 class AccessTokens:
@@ -39,18 +40,19 @@ class AccessTokens:
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
 
-    def issue(self, subject: Subject, life: timedelta) -> str:
+    def issue(self, subject: Subject, life: timedelta, audience: str = AUDIENCE) -> str:
         """A token with the claims that `mesh.identity` reads."""
         now = datetime.now(UTC)
         claims: dict[str, object] = {
             "iss": ISSUER,
-            "aud": AUDIENCE,
+            "aud": audience,
             "sub": subject.id,
             "org": subject.organization_id,
             "role": subject.role,
             "tier": subject.tier,
             "sid": subject.session_id,
             "gen": subject.generation,
+            "ogen": subject.organization_generation,
             "iat": now,
             "exp": now + life,
             "jti": str(uuid4()),

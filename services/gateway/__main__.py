@@ -29,7 +29,7 @@ def main() -> None:
         gateway.traffic.connections = server.connections
         async with asyncio.TaskGroup() as group:
             opening = [
-                group.create_task(link.open(settings, gateway.feed, revocations)),
+                group.create_task(link.open(settings, gateway.feed, revocations, gateway.organizations)),
                 group.create_task(quotas.open(settings)),
                 group.create_task(entries.open(settings)),
                 group.create_task(gateway.meter.keep_telling(quotas.publish)),

@@ -2,6 +2,7 @@
 
 import time
 from collections import OrderedDict
+from dataclasses import dataclass, replace
 
 from starlette.types import Scope
 
@@ -11,13 +12,27 @@ from services.gateway.limits import Headers, Limiter, Policy, Verdict
 from services.gateway.metering import CallMeter
 from services.gateway.organizations import Organizations
 from services.gateway.plans import Usage
-from services.gateway.quotas import NO_OVERRIDES, Overrides, Policies, address_key, overrides_of
+from services.gateway.quotas import NO_OVERRIDES, Overrides, Policies, address_key, overrides_of, tier_of
 from services.gateway.settings import GatewaySettings
 
 _VERDICT = "pagemesh.verdict"
 _REMEMBERED = 10_000
-_OVERRIDES_SECONDS = 30.0
+_TERMS_SECONDS = 30.0
 _UNKNOWN_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """What holds for an organization, as far as it was asked for, until then and until it changes."""
+
+    tier: str
+    overrides: Overrides
+    until: float
+    changes: int
+
+    def on_plan(self, caller: Identity) -> Identity:
+        """The caller on the plan that holds, whatever the token says of it."""
+        return caller if caller.tier == self.tier else replace(caller, tier=self.tier)
 
 
 class Admission:
@@ -37,23 +52,25 @@ class Admission:
         self._meter = meter
         self._policies = Policies(settings.limits)
         self._by_address = settings.address_limits.policy()
-        self._overrides: OrderedDict[str, tuple[float, Overrides]] = OrderedDict()
+        self._terms: OrderedDict[str, _Terms] = OrderedDict()
 
-    async def admit(self, scope: Scope, caller: Identity, within_plan: bool = True) -> None:
-        """Counts the request under its caller's organization, unless it is counted already.
+    async def admit(self, scope: Scope, caller: Identity, within_plan: bool = True) -> Identity:
+        """Counts the request under its caller's organization, unless it is counted already; the caller on its plan.
 
         Raises TooMuch over a limit, or when its plan has no calls left and it must be `within_plan`; Unavailable while
         nothing can count.
         """
+        terms = self._known(caller) or await self._asked(caller)
+        caller = terms.on_plan(caller)
         if _VERDICT in scope:
             _refuse(scope[_VERDICT])
-            return
-        policy = self._policy(caller) or await self._asked(caller)
-        scope[_VERDICT] = await self._limiter.count(caller.organization_id, policy)
+            return caller
+        scope[_VERDICT] = await self._limiter.count(caller.organization_id, self._policy(terms))
         _refuse(scope[_VERDICT])
         if within_plan:
             await self._usage.require_calls(caller)
         self._meter.count(caller.organization_id)
+        return caller
 
     async def admit_address(self, scope: Scope) -> None:
         """Counts a request without a credential under its address. Raises as `admit`."""
@@ -63,7 +80,10 @@ class Admission:
 
     def policy(self, caller: Identity) -> Policy | None:
         """The limits of the caller's organization; None where they, or the calls that are left, are not known."""
-        return self._policy(caller) if self._usage.within_calls(caller) else None
+        terms = self._known(caller)
+        if terms is None or not self._usage.within_calls(terms.on_plan(caller)):
+            return None
+        return self._policy(terms)
 
     async def count(self, scope: Scope, caller: Identity, policy: Policy) -> Verdict:
         """Counts the request ahead of `admit`, which then goes by it. Raises Unavailable."""
@@ -73,22 +93,29 @@ class Admission:
             self._meter.count(caller.organization_id)
         return verdict
 
-    def _policy(self, caller: Identity) -> Policy | None:
-        until, overrides = self._overrides.get(caller.organization_id, (0.0, NO_OVERRIDES))
-        return self._policies.of(caller.tier, overrides) if time.monotonic() < until else None
+    def _policy(self, terms: _Terms) -> Policy:
+        return self._policies.of(terms.tier, terms.overrides)
 
-    async def _asked(self, caller: Identity) -> Policy:
+    def _known(self, caller: Identity) -> _Terms | None:
+        terms = self._terms.get(caller.organization_id)
+        if terms is None or terms.changes != self._organizations.changes or terms.until <= time.monotonic():
+            return None
+        return terms
+
+    async def _asked(self, caller: Identity) -> _Terms:
+        changes = self._organizations.changes
         try:
             organization = await self._organizations.get(caller.organization_id)
-            seconds, overrides = _OVERRIDES_SECONDS, overrides_of(organization)
-        except PagemeshError:  # what does not need `auth` goes on without it: by what was known last, else by the tier
-            _, overrides = self._overrides.get(caller.organization_id, (0.0, NO_OVERRIDES))
-            seconds = _UNKNOWN_SECONDS
-        self._overrides[caller.organization_id] = (time.monotonic() + seconds, overrides)
-        self._overrides.move_to_end(caller.organization_id)
-        if len(self._overrides) > _REMEMBERED:
-            self._overrides.popitem(last=False)
-        return self._policies.of(caller.tier, overrides)
+            until = time.monotonic() + _TERMS_SECONDS
+            terms = _Terms(tier_of(organization), overrides_of(organization), until, changes)
+        except PagemeshError:  # what does not need `auth` goes on without it: by what was known last, else by the token
+            last = self._terms.get(caller.organization_id) or _Terms(caller.tier, NO_OVERRIDES, 0.0, changes)
+            terms = replace(last, until=time.monotonic() + _UNKNOWN_SECONDS, changes=changes)
+        self._terms[caller.organization_id] = terms
+        self._terms.move_to_end(caller.organization_id)
+        if len(self._terms) > _REMEMBERED:
+            self._terms.popitem(last=False)
+        return terms
 
 
 def headers_of(scope: Scope) -> Headers:

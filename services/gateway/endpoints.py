@@ -153,7 +153,7 @@ class Desk:
         caller = NOBODY
         if not endpoint.public:
             caller = await self._credentials.identify(request.headers)
-            await self._admission.admit(request.scope, caller, endpoint.within_plan)
+            caller = await self._admission.admit(request.scope, caller, endpoint.within_plan)
         elif endpoint.counted:
             await self._admission.admit_address(request.scope)
         return caller

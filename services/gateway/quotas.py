@@ -68,6 +68,11 @@ class Policies:
         return policy
 
 
+def tier_of(organization: auth_pb2.Organization) -> str:
+    """The organization's plan as tokens and settings name it."""
+    return auth_pb2.Tier.Name(organization.tier).removeprefix("TIER_").lower()
+
+
 def overrides_of(organization: auth_pb2.Organization) -> Overrides:
     """What was agreed with the organization."""
     agreed = organization.rate_limits

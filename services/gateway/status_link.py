@@ -2,12 +2,14 @@
 
 from mesh.bus import Bus
 from mesh.revocations import RevocationFeed, Revocations
+from mesh.streams import identity_subject
 from services.gateway.feed import Feed
+from services.gateway.organizations import Organizations
 from services.gateway.settings import GatewaySettings
 
 
 class StatusLink:
-    """Brings what is told of jobs to the feed, and of dead tokens to the revocations.
+    """Brings what is told of jobs to the feed, of dead tokens to the revocations, of organizations to their memory.
 
     The gateway serves while the broker is away, and before it is there, then without credentials.
     """
@@ -20,9 +22,14 @@ class StatusLink:
         """Whether everything that is told now is heard."""
         return self._bus is not None and self._bus.connection.is_connected
 
-    async def open(self, settings: GatewaySettings, feed: Feed, revocations: Revocations) -> None:
+    async def open(
+        self, settings: GatewaySettings, feed: Feed, revocations: Revocations, organizations: Organizations
+    ) -> None:
         """Waits for the broker and begins to listen."""
         bus = await Bus.connect(settings)
+        # First of all: once revocations are known, organizations are asked for.
+        await bus.listen(identity_subject("organization_changed"), organizations.on_message)
+        bus.on_restore(organizations.forget_all)
         await RevocationFeed(revocations).follow(bus)
         await bus.listen("status.>", feed.on_message)
         bus.on_restore(feed.forget_unfinished)

@@ -62,7 +62,7 @@ class Gateway:
         self.feed = Feed(self._ask_job, render.job_status, connected, settings.jobs_remembered)
         self.revocations = revocations
         credentials = Credentials(TokenVerifier(self._ask_jwks, revocations), KeyExchange(self._exchange))
-        organizations = Organizations(self._ask_organization)
+        self.organizations = organizations = Organizations(self._ask_organization)
         self.meter = CallMeter()
         usage = Usage(self._ask_usage, self.meter, settings.plans)
         admission = Admission(Limiter(counting), organizations, usage, self.meter, settings)

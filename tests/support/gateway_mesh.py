@@ -67,6 +67,7 @@ class Auth(
         self._passwords: dict[str, str] = {}
         self.max_file_size_mb = 50
         self.rate_limits: auth_pb2.RateLimits | None = None
+        self.tier: auth_pb2.Tier.ValueType = auth_pb2.TIER_FREE
         self.calls: Counter[str] = Counter()
 
     def token(self, organization: str, expires_at: int = FOREVER) -> str:
@@ -151,7 +152,7 @@ class Auth(
             allow_sharing=True, max_file_size_mb=self.max_file_size_mb, retention_days=90
         )
         organization = auth_pb2.Organization(
-            id=number, name="Acme", tier=auth_pb2.TIER_FREE, settings=settings, is_active=True, member_count=1
+            id=number, name="Acme", tier=self.tier, settings=settings, is_active=True, member_count=1
         )
         if self.rate_limits is not None:
             organization.rate_limits.CopyFrom(self.rate_limits)

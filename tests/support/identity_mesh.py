@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import httpx
 import psycopg
+from psycopg.rows import TupleRow
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
@@ -18,7 +19,7 @@ from mesh.bus import Bus
 from mesh.revocations import Revocations
 from mesh.server import MeshServer, ServiceSpec
 from mesh.verifier import remote_verifier
-from pagemesh.results.v1 import results_pb2_grpc
+from pagemesh.results.v1 import results_pb2_grpc, usage_pb2_grpc
 from services.auth.__main__ import serve
 from services.auth.settings import AuthSettings
 from services.gateway.entry_link import EntryLink
@@ -80,9 +81,23 @@ class IdentityMesh:
 
     async def sql(self, statement: str, *values: object) -> None:
         """Changes the record behind the service's back."""
+        async with self.connection() as connection:
+            await connection.execute(statement.encode(), values)
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[TupleRow]]:
+        """A connection to the record; its transaction is committed at the end of the block."""
         url = make_url(self.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
         async with await psycopg.AsyncConnection.connect(url, options="-c search_path=auth") as connection:
-            await connection.execute(statement.encode(), values)
+            yield connection
+
+    async def somebody_waits(self) -> bool:
+        """Whether a transaction of this database waits for another's lock."""
+        waiting = b"""
+            SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' LIMIT 1
+        """
+        async with self.connection() as connection:
+            return await (await connection.execute(waiting)).fetchone() is not None
 
 
 @asynccontextmanager
@@ -111,7 +126,7 @@ async def _gateway(
 ) -> Gateway:
     revocations = Revocations(complete=False)
     gateway = Gateway(settings, neighbours, blobs, lambda: link.connected, revocations, MemoryCounters(), entries)
-    await link.open(settings, gateway.feed, revocations)
+    await link.open(settings, gateway.feed, revocations, gateway.organizations)
     return gateway
 
 
@@ -122,6 +137,7 @@ async def _recording(settings: GatewaySettings) -> AsyncIterator[None]:
     def register(server: grpc.aio.Server) -> list[str]:
         results_pb2_grpc.add_JobServiceServicer_to_server(results, server)
         results_pb2_grpc.add_DocumentServiceServicer_to_server(results, server)
+        usage_pb2_grpc.add_UsageServiceServicer_to_server(results, server)
         return []
 
     bus = await Bus.connect(settings)

@@ -1,6 +1,7 @@
 """The record in PostgreSQL, schema `auth`; the only place with SQL."""
 
 from services.auth.store.accounts import AccountStore
+from services.auth.store.actions import ActionStore
 from services.auth.store.api_keys import ApiKeyStore
 from services.auth.store.clients import ClientStore
 from services.auth.store.database import SCHEMA
@@ -9,6 +10,8 @@ from services.auth.store.external_identities import ExternalIdentityStore
 from services.auth.store.failures import FailureStore
 from services.auth.store.keys import KeyStore
 from services.auth.store.members import MemberStore
+from services.auth.store.people import PeopleStore
+from services.auth.store.tenants import TenantStore
 
 
 class Store(
@@ -20,6 +23,9 @@ class Store(
     FailureStore,
     KeyStore,
     EventStore,
+    TenantStore,
+    PeopleStore,
+    ActionStore,
 ):
     """Everything that the service keeps. Every method raises Unavailable while the database is away."""
 

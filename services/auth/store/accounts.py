@@ -9,11 +9,19 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mesh.errors import AlreadyExists, NotFound
-from services.auth.records import IdentityEvent, NewAccount, NewUser, Organization, Session, User
+from mesh.errors import AlreadyExists, Forbidden, NotFound
+from services.auth.records import (
+    IdentityEvent,
+    NewAccount,
+    NewUser,
+    Organization,
+    OrganizationSettings,
+    Session,
+    User,
+)
 from services.auth.store.database import Database
 from services.auth.store.events import record_event
-from services.auth.store.rows import ORGANIZATION_COLUMNS, USERS, organization_of, user_of
+from services.auth.store.rows import ORGANIZATIONS, USERS, organization_of, user_of
 
 
 class AccountStore(Database):
@@ -31,11 +39,13 @@ class AccountStore(Database):
         return user_of(row) if row else None
 
     async def open_session(self, user: User, token_hash: bytes, life: timedelta) -> Session | None:
-        """Records a login; the session's user carries its time.
+        """Records a login; the session's user carries its time. Raises Forbidden, ACCOUNT_DISABLED.
 
         None when what the account had before has been declared dead since `user` was read: its password may be, too.
         """
         async with self._transaction() as connection:
+            # Who disables waits for this, and finds the session; or this waits, and finds the account disabled.
+            await share_organization(connection, user.id)
             if await connection.scalar(_RECORD_LOGIN, {"id": user.id, "generation": user.generation}) is None:
                 return None
             return await insert_session(connection, user.id, token_hash, life)
@@ -53,8 +63,8 @@ class AccountStore(Database):
             if session_id is None:
                 return None
             await _insert_token(connection, session_id, next_hash, life)
-            row = (await connection.execute(_USER_OF_SESSION, {"id": session_id})).one()
-        return Session(session_id, user_of(row))
+            row = (await connection.execute(_USER_OF_SESSION, {"id": session_id})).one_or_none()
+        return Session(session_id, user_of(row)) if row else None
 
     async def end_session_of_spent(self, token_hash: bytes, life: timedelta) -> IdentityEvent | None:
         """Ends the session whose refresh token this is, if it was spent before."""
@@ -117,8 +127,22 @@ class AccountStore(Database):
 
 async def insert_account(connection: AsyncConnection, account: NewAccount) -> UUID:
     """Makes an account and its organization. Raises AlreadyExists, EMAIL_TAKEN."""
-    organization_id = await connection.scalar(_INSERT_ORGANIZATION, _organization_values(account))
+    organization_id = await insert_organization(connection, account.organization_name, account.tier, account.settings)
     return await insert_user(connection, account.user, organization_id, "admin")
+
+
+async def insert_organization(
+    connection: AsyncConnection, name: str, tier: str, settings: OrganizationSettings
+) -> UUID:
+    """Makes an organization."""
+    values = {"name": name, "tier": tier, "settings": json.dumps(asdict(settings))}
+    organization_id: UUID = await connection.scalar(_INSERT_ORGANIZATION, values)
+    return organization_id
+
+
+async def share_organization(connection: AsyncConnection, user_id: UUID) -> None:
+    """Keeps the user's organization as it is until the transaction ends."""
+    await connection.execute(_SHARE_ORGANIZATION, {"id": user_id})
 
 
 async def insert_user(connection: AsyncConnection, user: NewUser, organization_id: UUID, role: str) -> UUID:
@@ -138,23 +162,17 @@ async def insert_user(connection: AsyncConnection, user: NewUser, organization_i
 
 
 async def insert_session(connection: AsyncConnection, user_id: UUID, token_hash: bytes, life: timedelta) -> Session:
-    """Opens a session with its first refresh token."""
+    """Opens a session with its first refresh token. Raises Forbidden, ACCOUNT_DISABLED."""
     session_id: UUID = await connection.scalar(_INSERT_SESSION, {"user_id": user_id, "life": life})
     await _insert_token(connection, session_id, token_hash, life)
-    row = (await connection.execute(_USER_OF_SESSION, {"id": session_id})).one()
+    row = (await connection.execute(_USER_OF_SESSION, {"id": session_id})).one_or_none()
+    if row is None or not user_of(row).may_log_in:  # since it was asked last
+        raise Forbidden("This account is disabled.", "ACCOUNT_DISABLED")
     return Session(session_id, user_of(row))
 
 
 async def _insert_token(connection: AsyncConnection, session_id: UUID, token_hash: bytes, life: timedelta) -> None:
     await connection.execute(_INSERT_TOKEN, {"session_id": session_id, "token_hash": token_hash, "life": life})
-
-
-def _organization_values(account: NewAccount) -> dict[str, str]:
-    return {
-        "name": account.organization_name,
-        "tier": account.tier,
-        "settings": json.dumps(asdict(account.settings)),
-    }
 
 
 _INSERT_ORGANIZATION = text("""
@@ -171,7 +189,10 @@ _USER_BY_EMAIL = text(f"{USERS} WHERE lower(u.email) = lower(:email) AND u.delet
 _USER_OF_SESSION = text(f"""
     {USERS} JOIN sessions s ON s.user_id = u.id WHERE s.id = :id AND s.ended_at IS NULL AND u.deleted_at IS NULL
 """)
-_ORGANIZATION = text(f"SELECT {ORGANIZATION_COLUMNS} FROM organizations o WHERE o.id = :id")
+_ORGANIZATION = text(f"{ORGANIZATIONS} WHERE o.id = :id")
+_SHARE_ORGANIZATION = text("""
+    SELECT FROM organizations o JOIN users u ON u.organization_id = o.id WHERE u.id = :id FOR SHARE OF o
+""")
 _RECORD_LOGIN = text("""
     UPDATE users SET last_login = now() WHERE id = :id AND generation = :generation AND deleted_at IS NULL RETURNING id
 """)

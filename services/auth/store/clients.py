@@ -71,11 +71,13 @@ class ClientStore(Database):
 
 
 def _client(row: Row[Any]) -> OAuthClient:
-    return OAuthClient(row.id, row.organization_id, row.tier, row.name, tuple(row.scopes), row.created_at)
+    return OAuthClient(
+        row.id, row.organization_id, row.tier, row.name, tuple(row.scopes), row.created_at, row.organization_generation
+    )
 
 
 _CLIENTS = """
-    SELECT c.id, c.organization_id, o.tier, c.name, c.scopes, c.created_at
+    SELECT c.id, c.organization_id, o.tier, c.name, c.scopes, c.created_at, o.generation AS organization_generation
     FROM oauth_clients c JOIN organizations o ON o.id = c.organization_id
 """
 _INSERT = text("""

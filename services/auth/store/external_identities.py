@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from mesh.errors import AlreadyExists, Forbidden
 from mesh.revocations import LONGEST_TOKEN_SECONDS
 from services.auth.records import ExternalIdentity, IdentityEvent, NewAccount, Session
-from services.auth.store.accounts import insert_account, insert_session
+from services.auth.store.accounts import insert_account, insert_session, share_organization
 from services.auth.store.database import Database
 from services.auth.store.events import record_event
 from services.auth.store.rows import USERS, user_of
@@ -39,6 +39,7 @@ class ExternalIdentityStore(Database):
             user = user_of((await connection.execute(_USER, {"id": user_id})).one())
             if not user.may_log_in:
                 raise Forbidden("This account is disabled.", "ACCOUNT_DISABLED")
+            await share_organization(connection, user_id)
             await connection.execute(_RECORD_LOGIN, {"id": user_id})
             return await insert_session(connection, user_id, token_hash, life), events
 

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
+from services.auth.actions import OperatorAction
 from services.auth.keys import SealedKey
+from services.auth.store.actions import record_action
 from services.auth.store.database import Database
 
 _KEY_LOCK = 0x6B_65_79_73  # any constant that all replicas share
@@ -27,11 +29,25 @@ class KeyStore(Database):
             rows = (await connection.execute(_VERIFYING_KEYS, {"twice": 2 * term})).all()
         return [SealedKey(row.kid, row.sealed, row.signs_from) for row in rows]
 
+    async def add_signing_key(self, operator: str, candidate: SealedKey) -> OperatorAction | None:
+        """Stores the candidate, to sign after the notice; None when another waits to sign already."""
+        values = {"kid": candidate.kid, "sealed": candidate.sealed, "notice": _KEY_NOTICE}
+        async with self._transaction() as connection:
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _KEY_LOCK})
+            if await connection.scalar(_INSERT_KEY_UNLESS_ONE_WAITS, values) is None:
+                return None
+            return await record_action(connection, operator, "signing_key_made", {"kid": candidate.kid})
+
 
 _INSERT_KEY_WHEN_DUE = text("""
     INSERT INTO signing_keys (kid, sealed, signs_from)
     SELECT :kid, :sealed, now() + CASE WHEN EXISTS (SELECT FROM signing_keys) THEN :notice ELSE interval '0' END
     WHERE NOT EXISTS (SELECT FROM signing_keys WHERE signs_from > now() - :term)
+""")
+_INSERT_KEY_UNLESS_ONE_WAITS = text("""
+    INSERT INTO signing_keys (kid, sealed, signs_from)
+    SELECT :kid, :sealed, now() + :notice WHERE NOT EXISTS (SELECT FROM signing_keys WHERE signs_from > now())
+    RETURNING kid
 """)
 _VERIFYING_KEYS = text("""
     SELECT kid, sealed, signs_from FROM signing_keys WHERE signs_from > now() - :twice ORDER BY signs_from

@@ -13,6 +13,7 @@ from services.auth.store.accounts import insert_session, insert_user
 from services.auth.store.database import Database
 from services.auth.store.events import record_event
 from services.auth.store.rows import USERS, user_of
+from services.auth.store.tenants import disable_organization
 
 
 class MemberStore(Database):
@@ -68,21 +69,12 @@ class MemberStore(Database):
     ) -> tuple[User, list[IdentityEvent]]:
         """Changes role or state; what the change takes away, tokens lose at once. Raises NotFound, IllegalState."""
         async with self._transaction() as connection:
-            before = await _locked_member(connection, organization_id, user_id)
+            before = await locked_member(connection, organization_id, user_id)
             role = before.role if change.role is None else change.role
             is_active = before.is_active if change.is_active is None else change.is_active
             if before.role == "admin" and before.is_active and not (role == "admin" and is_active):
                 await _require_another_admin(connection, organization_id, user_id)
-            disabled, demoted = before.is_active and not is_active, before.role == "admin" and role != "admin"
-            values = {"id": user_id, "role": role, "is_active": is_active, "newer": int(disabled or demoted)}
-            generation = await connection.scalar(_CHANGE_MEMBER, values)
-            events: list[IdentityEvent] = []
-            if disabled or demoted:
-                kind = "user_disabled" if disabled else "user_demoted"
-                events.append(await record_event(connection, kind, user_id, life, generation or 0))
-            if disabled:
-                await connection.execute(_END_SESSIONS, {"id": user_id})
-            return user_of((await connection.execute(_MEMBER, {"id": user_id})).one()), events
+            return await change_locked(connection, before, role, is_active, life)
 
     async def delete_user(self, organization_id: UUID, user_id: UUID, life: timedelta) -> list[IdentityEvent]:
         """Deletes an account, softly. The organization of its last member is disabled.
@@ -90,19 +82,37 @@ class MemberStore(Database):
         Raises NotFound, and IllegalState (LAST_ADMIN) while other members would be left without an admin.
         """
         async with self._transaction() as connection:
-            member = await _locked_member(connection, organization_id, user_id)
+            member = await locked_member(connection, organization_id, user_id)
             alone = member.organization.member_count == 1
             if member.role == "admin" and not alone:
                 await _require_another_admin(connection, organization_id, user_id)
             await connection.execute(_DELETE_USER, {"id": user_id})
             await connection.execute(_END_SESSIONS, {"id": user_id})
             await connection.execute(_UNLINK, {"id": user_id})
+            events = [await record_event(connection, "user_deleted", user_id, life)]
             if alone:
-                await connection.execute(_DISABLE_ORGANIZATION, {"id": organization_id})
-            return [await record_event(connection, "user_deleted", user_id, life)]
+                events.append(await disable_organization(connection, organization_id))
+            return events
 
 
-async def _locked_member(connection: AsyncConnection, organization_id: UUID, user_id: UUID) -> User:
+async def change_locked(
+    connection: AsyncConnection, before: User, role: str, is_active: bool, life: timedelta
+) -> tuple[User, list[IdentityEvent]]:
+    """Gives a locked account its role and state; what that takes away, tokens lose at once."""
+    disabled, demoted = before.is_active and not is_active, before.role == "admin" and role != "admin"
+    values = {"id": before.id, "role": role, "is_active": is_active, "newer": int(disabled or demoted)}
+    generation = await connection.scalar(_CHANGE_MEMBER, values)
+    events: list[IdentityEvent] = []
+    if disabled or demoted:
+        kind = "user_disabled" if disabled else "user_demoted"
+        events.append(await record_event(connection, kind, before.id, life, generation or 0))
+    if disabled:
+        await connection.execute(_END_SESSIONS, {"id": before.id})
+    return user_of((await connection.execute(_MEMBER, {"id": before.id})).one()), events
+
+
+async def locked_member(connection: AsyncConnection, organization_id: UUID, user_id: UUID) -> User:
+    """The account, which nobody else changes until the transaction ends. Raises NotFound."""
     # Changes of members of one organization wait for one another: the last admin must stay.
     await connection.execute(_LOCK_ORGANIZATION, {"id": organization_id})
     row = (await connection.execute(_MEMBER, {"id": user_id})).one_or_none()
@@ -154,4 +164,3 @@ _CHANGE_MEMBER = text("""
 _DELETE_USER = text("UPDATE users SET is_active = false, deleted_at = now(), updated_at = now() WHERE id = :id")
 _END_SESSIONS = text("UPDATE sessions SET ended_at = now() WHERE user_id = :id AND ended_at IS NULL")
 _UNLINK = text("DELETE FROM external_identities WHERE user_id = :id")
-_DISABLE_ORGANIZATION = text("UPDATE organizations SET is_active = false, updated_at = now() WHERE id = :id")

@@ -19,7 +19,7 @@ from services.auth.service_tokens import ServiceTokens
 from services.auth.tokens import AccessTokens, Subject, fingerprint, new_refresh_token
 from tests.unit.auth.organizations import ORGANIZATION, Book
 
-SUBJECT = Subject("user-1", "organization-1", "admin", "pro", "session-1")
+SUBJECT = Subject("user-1", "organization-1", "admin", "pro", "session-1", organization_generation=4)
 MASTER = MasterKey(b"m" * 32)
 KEY = new_key()
 
@@ -93,7 +93,9 @@ def body(**changes: Any) -> bytes:
 async def test_an_issued_token_proves_its_subject(ring: KeyRing, verifier: TokenVerifier) -> None:
     """Every claim arrives."""
     identity = await verifier.verify(AccessTokens(ring).issue(SUBJECT, timedelta(seconds=60)))
-    expected = Identity("user-1", "organization-1", "admin", "pro", "session-1", identity.expires_at)
+    expected = Identity(
+        *("user-1", "organization-1", "admin", "pro", "session-1"), identity.expires_at, organization_generation=4
+    )
     assert expected == identity
 
 

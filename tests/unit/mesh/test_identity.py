@@ -27,6 +27,16 @@ async def test_a_good_token_proves_its_claims() -> None:
     assert expected == await signer.verifier().verify(token)
 
 
+async def test_a_token_is_for_its_audience() -> None:
+    """Operators' tokens prove nobody but to whom they are for."""
+    signer = Signer()
+    token = signer.token(aud=identity.OPERATOR_AUDIENCE)
+    with pytest.raises(Unauthenticated):
+        await signer.verifier().verify(token)
+    both = TokenVerifier(signer.jwks, audiences=(identity.AUDIENCE, identity.OPERATOR_AUDIENCE))
+    assert ["admin", "admin"] == [(await both.verify(each)).role for each in (token, signer.token())]
+
+
 async def test_left_out_claims_mean_the_least() -> None:
     """Without a role or tier a caller is a user of the free one."""
     signer = Signer()

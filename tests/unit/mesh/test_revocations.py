@@ -3,6 +3,7 @@
 import time
 import uuid
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,7 @@ from mesh.identity import Identity, TokenVerifier
 from mesh.revocations import RevocationFeed, Revocations
 from mesh.settings import MeshSettings
 from mesh.streams import identity_subject
-from pagemesh.auth.v1.events_pb2 import IdentityEvent
+from pagemesh.auth.v1.events_pb2 import IDENTITY_EVENT_KIND_ORGANIZATION_CHANGED, IdentityEvent
 from tests.support.broker import eventually
 from tests.support.servers import NatsServer
 from tests.support.tokens import Signer
@@ -46,6 +47,25 @@ def test_a_generation_dies_and_the_next_lives() -> None:
         for generation in order:
             known.learn(event("u", generation))
         assert [True, True, False] == [known.denies(caller(generation=each)) for each in (1, 2, 3)]
+
+
+def test_an_organizations_tokens_die_by_its_own_generation() -> None:
+    """Whoever holds them, but its services'; those that are given out after it was let in again are good."""
+    known = Revocations()
+    known.learn(event("o", 3))
+    generations = [replace(caller(generation=9), organization_generation=each) for each in (0, 2, 3)]
+    assert [True, True, False] == [known.denies(each) for each in generations]
+    assert [True, False] == [known.denies(replace(caller(), role=role)) for role in ("client", "service")]
+    assert not known.denies(replace(caller(), organization_id="another"))
+
+
+def test_a_changed_organization_is_nobodys_death() -> None:
+    """Gateways ask for it again, that is all."""
+    known = Revocations()
+    changed = event("o")
+    changed.kind = IDENTITY_EVENT_KIND_ORGANIZATION_CHANGED
+    known.learn(changed)
+    assert not known.denies(caller())
 
 
 def test_nothing_is_dead_before_anything_is_told() -> None:

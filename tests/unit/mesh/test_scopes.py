@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FileDescriptor
 import pagemesh
 from mesh import context, scopes
 from mesh.errors import Forbidden, Internal
-from mesh.identity import Identity
+from mesh.identity import OPERATOR_ROLE, Identity
 from mesh.settings import MeshSettings
 from services.auth.servicer import PUBLIC_METHODS
 from tests.support.mesh_server import serving
@@ -32,7 +32,7 @@ METHODS = sorted(method_names())
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_says_its_scope(method: str) -> None:
     """A new method cannot be forgotten: without a scope it is refused to everybody, and this fails."""
-    assert scopes.of_method(method) in (scopes.PUBLIC, scopes.ANY, scopes.ACCOUNT, *scopes.GRANTABLE)
+    assert scopes.of_method(method) in (scopes.PUBLIC, scopes.ANY, scopes.ACCOUNT, scopes.OPERATOR, *scopes.GRANTABLE)
 
 
 def test_there_are_methods() -> None:
@@ -67,6 +67,32 @@ def test_a_listed_token_may_do_what_its_list_says(scope: str) -> None:
     with pytest.raises(Forbidden) as caught:
         scopes.require(caller(*others), scope)
     assert ("INSUFFICIENT_SCOPE", {"scope": scope}) == (caught.value.reason, caught.value.details)
+
+
+@pytest.mark.parametrize("role", ["user", "admin", "service", "client"])
+def test_what_is_for_operators_is_for_nobody_else(role: str) -> None:
+    """With a list of scopes that names it, or without one."""
+    for granted in (None, frozenset({scopes.OPERATOR})):
+        with pytest.raises(Forbidden):
+            scopes.require(Identity("u", "o", role, "free", "s", time.time() + 60, scopes=granted), scopes.OPERATOR)
+
+
+@pytest.mark.parametrize("scope", [scopes.ANY, scopes.ACCOUNT, *scopes.GRANTABLE])
+def test_operators_may_do_what_is_for_operators_and_no_more(scope: str) -> None:
+    """They belong to no organization whose documents they could read."""
+    operator = Identity("operator:ada", "", OPERATOR_ROLE, "", "", time.time() + 60)
+    scopes.require(operator, scopes.OPERATOR)
+    scopes.require(operator, scopes.PUBLIC)
+    with pytest.raises(Forbidden):
+        scopes.require(operator, scope)
+
+
+def test_every_method_of_operators_is_for_them_alone() -> None:
+    """But the one by which they become one."""
+    methods = {method: scopes.of_method(method) for method in METHODS if ".AdminService/" in method}
+    assert scopes.PUBLIC == methods.pop("/pagemesh.auth.v1.AdminService/IssueOperatorToken")
+    assert {scopes.OPERATOR} == set(methods.values())
+    assert methods.keys() == {method for method in METHODS if scopes.of_method(method) == scopes.OPERATOR}
 
 
 def test_some_methods_are_for_anybody_with_a_credential() -> None:

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpagemesh/auth/v1/events.proto\x12\x10pagemesh.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x01\n\rIdentityEvent\x12\x31\n\x04kind\x18\x01 \x01(\x0e\x32#.pagemesh.auth.v1.IdentityEventKind\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x05\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xef\x02\n\x11IdentityEventKind\x12#\n\x1fIDENTITY_EVENT_KIND_UNSPECIFIED\x10\x00\x12%\n!IDENTITY_EVENT_KIND_SESSION_ENDED\x10\x01\x12%\n!IDENTITY_EVENT_KIND_USER_DISABLED\x10\x02\x12$\n IDENTITY_EVENT_KIND_USER_DELETED\x10\x03\x12$\n IDENTITY_EVENT_KIND_USER_DEMOTED\x10\x04\x12#\n\x1fIDENTITY_EVENT_KIND_KEY_REVOKED\x10\x05\x12&\n\"IDENTITY_EVENT_KIND_CLIENT_DELETED\x10\x06\x12%\n!IDENTITY_EVENT_KIND_TOKEN_REVOKED\x10\x07\x12\'\n#IDENTITY_EVENT_KIND_USER_SIGNED_OUT\x10\x14\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpagemesh/auth/v1/events.proto\x12\x10pagemesh.auth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcb\x01\n\rIdentityEvent\x12\x31\n\x04kind\x18\x01 \x01(\x0e\x32#.pagemesh.auth.v1.IdentityEventKind\x12\x12\n\nsubject_id\x18\x02 \x01(\t\x12\x12\n\ngeneration\x18\x03 \x01(\x05\x12/\n\x0boccurred_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\xcc\x03\n\x11IdentityEventKind\x12#\n\x1fIDENTITY_EVENT_KIND_UNSPECIFIED\x10\x00\x12%\n!IDENTITY_EVENT_KIND_SESSION_ENDED\x10\x01\x12%\n!IDENTITY_EVENT_KIND_USER_DISABLED\x10\x02\x12$\n IDENTITY_EVENT_KIND_USER_DELETED\x10\x03\x12$\n IDENTITY_EVENT_KIND_USER_DEMOTED\x10\x04\x12#\n\x1fIDENTITY_EVENT_KIND_KEY_REVOKED\x10\x05\x12&\n\"IDENTITY_EVENT_KIND_CLIENT_DELETED\x10\x06\x12%\n!IDENTITY_EVENT_KIND_TOKEN_REVOKED\x10\x07\x12-\n)IDENTITY_EVENT_KIND_ORGANIZATION_DISABLED\x10\x08\x12,\n(IDENTITY_EVENT_KIND_ORGANIZATION_CHANGED\x10\t\x12\'\n#IDENTITY_EVENT_KIND_USER_SIGNED_OUT\x10\x14\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pagemesh.auth.v1.events_pb2
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_IDENTITYEVENTKIND']._serialized_start=291
-  _globals['_IDENTITYEVENTKIND']._serialized_end=658
+  _globals['_IDENTITYEVENTKIND']._serialized_end=751
   _globals['_IDENTITYEVENT']._serialized_start=85
   _globals['_IDENTITYEVENT']._serialized_end=288
 # @@protoc_insertion_point(module_scope)

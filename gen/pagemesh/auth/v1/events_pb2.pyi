@@ -40,6 +40,10 @@ class _IdentityEventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Ide
     """The subject is the OAuth client."""
     IDENTITY_EVENT_KIND_TOKEN_REVOKED: _IdentityEventKind.ValueType  # 7
     """The subject is the `jti` of one token."""
+    IDENTITY_EVENT_KIND_ORGANIZATION_DISABLED: _IdentityEventKind.ValueType  # 8
+    """The organization was disabled. It is the subject; its tokens carry generations of its own."""
+    IDENTITY_EVENT_KIND_ORGANIZATION_CHANGED: _IdentityEventKind.ValueType  # 9
+    """No token is dead, but tier, limits or state of the organization have changed. It is the subject."""
     IDENTITY_EVENT_KIND_USER_SIGNED_OUT: _IdentityEventKind.ValueType  # 20
     """Every session and key of the account has ended; the account itself lives. The subject is the user."""
 
@@ -62,13 +66,19 @@ IDENTITY_EVENT_KIND_CLIENT_DELETED: IdentityEventKind.ValueType  # 6
 """The subject is the OAuth client."""
 IDENTITY_EVENT_KIND_TOKEN_REVOKED: IdentityEventKind.ValueType  # 7
 """The subject is the `jti` of one token."""
+IDENTITY_EVENT_KIND_ORGANIZATION_DISABLED: IdentityEventKind.ValueType  # 8
+"""The organization was disabled. It is the subject; its tokens carry generations of its own."""
+IDENTITY_EVENT_KIND_ORGANIZATION_CHANGED: IdentityEventKind.ValueType  # 9
+"""No token is dead, but tier, limits or state of the organization have changed. It is the subject."""
 IDENTITY_EVENT_KIND_USER_SIGNED_OUT: IdentityEventKind.ValueType  # 20
 """Every session and key of the account has ended; the account itself lives. The subject is the user."""
 Global___IdentityEventKind: _TypeAlias = IdentityEventKind  # noqa: Y015
 
 @_typing.final
 class IdentityEvent(_message.Message):
-    """Tokens are dead from now on. Published on `events.identity.<kind>`, the kind in lower case without its prefix."""
+    """Tokens are dead from now on, or what is remembered of an organization is old. Published on
+    `events.identity.<kind>`, the kind in lower case without its prefix.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -80,7 +90,7 @@ class IdentityEvent(_message.Message):
     kind: Global___IdentityEventKind.ValueType
     """Why."""
     subject_id: _builtins.str
-    """Whose tokens they are: id of a session, user, API key or OAuth client, or of a single token."""
+    """Whose tokens they are: id of a session, user, API key, OAuth client or organization, or of a single token."""
     generation: _builtins.int
     """Tokens of lower generations are dead; 0: every token of the subject is."""
     @_builtins.property

@@ -15,6 +15,7 @@ scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, 
 """The scope that the caller's token must have: one that can be granted ("documents.read"), or
 "public": no credential is needed;
 "any": any good credential;
-"account": only tokens without a list of scopes, those of people above all.
+"account": only tokens without a list of scopes, those of people above all;
+"operator": only tokens of those who run the installation, which are good for nothing else.
 A method without it is refused to everybody.
 """

@@ -92,8 +92,11 @@ class Organizations:
             retention_days=settings.retention_days,
             zero_log=settings.zero_log,
         )
-        changed = await client.call(self._neighbours.organizations.UpdateOrganization, request)
-        return await self._shown(self._remembered.remember(changed.organization))
+
+        async def ask() -> auth_pb2.Organization:
+            return (await client.call(self._neighbours.organizations.UpdateOrganization, request)).organization
+
+        return await self._shown(await self._remembered.told(ask))
 
     async def members(self, call: Call[NoBody, PageQuery]) -> Response:
         """Its members."""
