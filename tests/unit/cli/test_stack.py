@@ -141,4 +141,4 @@ def test_secrets_are_not_told(running: Layout) -> None:
     """`stack.json` must hold no secret."""
     told = json.dumps(json.loads(running.stack_file.read_text()))
     secrets = [path.read_text().strip() for path in running.secrets.iterdir()]
-    assert (4, []) == (len(secrets), [secret for secret in secrets if secret in told])
+    assert (5, []) == (len(secrets), [secret for secret in secrets if secret in told])
