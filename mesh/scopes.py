@@ -15,6 +15,8 @@ from pagemesh.options.v1 import scopes_pb2
 PUBLIC = "public"
 ANY = "any"
 ACCOUNT = "account"
+SERVICE = "service:"
+"""Before the name of the one service that may."""
 GRANTABLE = (
     "documents.read",
     "documents.write",
@@ -36,13 +38,16 @@ def of_method(name: str) -> str:
     except KeyError as error:
         raise Internal("There is no such method.") from error
     scope: str = method.GetOptions().Extensions[scopes_pb2.scope]
-    if scope not in (PUBLIC, ANY, ACCOUNT, *GRANTABLE):
+    if scope not in (PUBLIC, ANY, ACCOUNT, *GRANTABLE) and not scope.startswith(SERVICE):
         raise Internal(f"{name} says no scope that there is.")
     return scope
 
 
 def require(caller: Identity, scope: str) -> None:
-    """Raises Forbidden, INSUFFICIENT_SCOPE, unless the caller's token has the scope."""
-    if caller.scopes is None or scope in (PUBLIC, ANY) or scope in caller.scopes:
-        return
-    raise Forbidden("The credential's scopes do not allow this.", "INSUFFICIENT_SCOPE", scope=scope)
+    """Raises Forbidden unless the caller's token has the scope; INSUFFICIENT_SCOPE for one with a list."""
+    if scope.startswith(SERVICE):
+        # The subject of a service's token is spelled like the scope; nobody else gets the role.
+        if (caller.role, caller.user_id) != ("service", scope):
+            raise Forbidden("This is for another service of the installation.")
+    elif not (caller.scopes is None or scope in (PUBLIC, ANY) or scope in caller.scopes):
+        raise Forbidden("The credential's scopes do not allow this.", "INSUFFICIENT_SCOPE", scope=scope)

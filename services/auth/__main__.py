@@ -18,10 +18,12 @@ from services.auth.api_keys import ApiKeys
 from services.auth.client_tokens import ClientTokens
 from services.auth.clients import Clients
 from services.auth.invitations import Invitations
-from services.auth.keys import KeyRing, MasterKey
+from services.auth.keys import KeyRing
+from services.auth.master_keys import KeyHolder
 from services.auth.members import Members
 from services.auth.passwords import Passwords
 from services.auth.profiles import Profiles
+from services.auth.provider_keys import ProviderKeys
 from services.auth.service_tokens import ServiceTokens
 from services.auth.settings import AuthSettings
 from services.auth.store import SCHEMA, Store
@@ -42,12 +44,14 @@ async def serve(settings: AuthSettings) -> AsyncIterator[None]:
         stack.push_async_callback(engine.dispose)
         passwords = stack.enter_context(closing(Passwords()))
         store = Store(engine)
-        keys = KeyRing(store, MasterKey(settings.master_key_bytes()), timedelta(days=settings.key_rotation_days))
+        master = KeyHolder(settings.master_keys, store)
+        keys = KeyRing(store, master, timedelta(days=settings.key_rotation_days))
         await keys.load()
+        await store.adopt_master_key((await master.known()).current.id)
         revocations = Revocations()  # complete without a feed: sessions are looked up in the record
         announcer = Announcer(store, revocations)
         verifier = TokenVerifier(keys.jwks, revocations)
-        server = MeshServer(_spec(settings, store, keys, passwords, announcer, verifier), settings)
+        server = MeshServer(_spec(settings, store, keys, master, passwords, announcer, verifier), settings)
         await server.start()
         stack.push_async_callback(server.stop)
         await stack.enter_async_context(announcer.running(settings))
@@ -59,6 +63,7 @@ def _spec(
     settings: AuthSettings,
     store: Store,
     keys: KeyRing,
+    master: KeyHolder,
     passwords: Passwords,
     announcer: Announcer,
     verifier: TokenVerifier,
@@ -84,6 +89,7 @@ def _spec(
         client_tokens=ClientTokens(store, access, verifier, announcer, client_life),
         keys=keys,
         services=services,
+        provider_keys=ProviderKeys(store, accounts, master),
     )
     return ServiceSpec(
         name="auth",

@@ -5,9 +5,9 @@ from datetime import datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh.errors import InvalidArgument
-from pagemesh.auth.v1 import auth_pb2, clients_pb2, events_pb2, keys_pb2
+from pagemesh.auth.v1 import auth_pb2, clients_pb2, events_pb2, keys_pb2, provider_keys_pb2
 from services.auth.accounts import Tokens
-from services.auth.records import ApiKey, IdentityEvent, Invitation, OAuthClient, Organization, User
+from services.auth.records import ApiKey, IdentityEvent, Invitation, OAuthClient, Organization, ProviderKey, User
 
 
 def user(user: User) -> auth_pb2.User:
@@ -111,4 +111,14 @@ def oauth_client(client: OAuthClient) -> clients_pb2.OAuthClient:
     """A client, without its secret."""
     return clients_pb2.OAuthClient(
         id=str(client.id), name=client.name, scopes=client.scopes, created_at=timestamp(client.created_at)
+    )
+
+
+def provider_key(key: ProviderKey) -> provider_keys_pb2.ProviderKey:
+    """A provider key, without the key itself."""
+    return provider_keys_pb2.ProviderKey(
+        provider=key.provider,
+        masked_key=key.masked_key,
+        created_at=timestamp(key.created_at),
+        updated_at=timestamp(key.updated_at),
     )

@@ -157,3 +157,13 @@ class OAuthClient:
     name: str
     scopes: tuple[str, ...]
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderKey:
+    """What is shown of a person's key for a provider of language models."""
+
+    provider: str
+    masked_key: str
+    created_at: datetime
+    updated_at: datetime

@@ -7,10 +7,22 @@ from services.auth.store.database import SCHEMA
 from services.auth.store.events import EventStore
 from services.auth.store.failures import FailureStore
 from services.auth.store.keys import KeyStore
+from services.auth.store.master_keys import MasterKeyStore
 from services.auth.store.members import MemberStore
+from services.auth.store.provider_keys import ProviderKeyStore
 
 
-class Store(AccountStore, MemberStore, ApiKeyStore, ClientStore, FailureStore, KeyStore, EventStore):
+class Store(
+    AccountStore,
+    MemberStore,
+    ApiKeyStore,
+    ClientStore,
+    FailureStore,
+    KeyStore,
+    EventStore,
+    ProviderKeyStore,
+    MasterKeyStore,
+):
     """Everything that the service keeps. Every method raises Unavailable while the database is away."""
 
 

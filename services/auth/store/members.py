@@ -95,6 +95,7 @@ class MemberStore(Database):
             if member.role == "admin" and not alone:
                 await _require_another_admin(connection, organization_id, user_id)
             await connection.execute(_DELETE_USER, {"id": user_id})
+            await connection.execute(_ERASE_PROVIDER_KEYS, {"id": user_id})
             await connection.execute(_END_SESSIONS, {"id": user_id})
             if alone:
                 await connection.execute(_DISABLE_ORGANIZATION, {"id": organization_id})
@@ -151,5 +152,6 @@ _CHANGE_MEMBER = text("""
     WHERE id = :id RETURNING generation
 """)
 _DELETE_USER = text("UPDATE users SET is_active = false, deleted_at = now(), updated_at = now() WHERE id = :id")
+_ERASE_PROVIDER_KEYS = text("DELETE FROM provider_keys WHERE user_id = :id")
 _END_SESSIONS = text("UPDATE sessions SET ended_at = now() WHERE user_id = :id AND ended_at IS NULL")
 _DISABLE_ORGANIZATION = text("UPDATE organizations SET is_active = false, updated_at = now() WHERE id = :id")
