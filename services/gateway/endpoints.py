@@ -26,6 +26,8 @@ from services.gateway.validation import NoBody, NoQuery, read_json, read_query
 B = TypeVar("B", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
 
+NAMES = frozenset({"provider"})
+"""Path parameters that hold names; all others hold UUIDs."""
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
 
@@ -192,7 +194,7 @@ def delete(
 
 
 def _ids(path_params: Mapping[str, Any]) -> dict[str, str]:
-    ids = {name: str(value).lower() for name, value in path_params.items()}
+    ids = {name: str(value).lower() for name, value in path_params.items() if name not in NAMES}
     if not all(_UUID.fullmatch(value) for value in ids.values()):
         raise NOT_FOUND
     return ids

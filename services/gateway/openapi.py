@@ -9,12 +9,13 @@ import orjson
 from pydantic import BaseModel, TypeAdapter
 from starlette.responses import Response
 
-from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
+from services.gateway.endpoints import NAMES, Answer, AnyEndpoint, Call, get
 from services.gateway.surfaces.platform import API_VERSION, PREFIX
 from services.gateway.surfaces.platform.shapes import Problem
 from services.gateway.validation import NoBody, NoQuery
 
 _REFERENCE = "#/components/schemas/{model}"
+_NAME, _UUID = {"type": "string"}, {"type": "string", "format": "uuid"}
 _PARAMETER = re.compile(r"{(\w+)}")
 _HEADERS = {
     "Content-Range": "Which bytes these are, of how many.",
@@ -125,10 +126,9 @@ def _request_content(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]
 
 
 def _parameters(endpoint: AnyEndpoint, schemas: _Schemas) -> list[dict[str, Any]]:
-    uuid = {"type": "string", "format": "uuid"}
     named = _PARAMETER.findall(endpoint.path)
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": uuid} for name in named
+        {"name": name, "in": "path", "required": True, "schema": _NAME if name in NAMES else _UUID} for name in named
     ]
     if endpoint.query is not NoQuery:
         query = schemas.inline(endpoint.query)

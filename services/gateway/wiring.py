@@ -34,6 +34,7 @@ from services.gateway.surfaces.platform.documents import Documents
 from services.gateway.surfaces.platform.health import Health
 from services.gateway.surfaces.platform.jobs import Jobs
 from services.gateway.surfaces.platform.pages import Pages
+from services.gateway.surfaces.platform.provider_keys import ProviderKeys
 from services.gateway.surfaces.platform.usage import UsageReport
 from services.gateway.traffic import Traffic
 
@@ -65,6 +66,7 @@ class Gateway:
         surfaces = (
             Accounts(neighbours, revocations),
             ApiKeys(neighbours, revocations),
+            ProviderKeys(neighbours),
             Clients(neighbours, revocations),
             OAuth(neighbours, revocations, settings.public_url),
             organizations_surface.Organizations(neighbours, revocations, organizations),

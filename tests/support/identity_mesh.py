@@ -1,7 +1,7 @@
 """The real `auth` behind the real gateway, and two replicas of the latter; documents are recorded in memory."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import httpx
 import psycopg
+from psycopg.rows import TupleRow
 from pydantic import SecretStr
 from sqlalchemy.engine import make_url
 
@@ -79,9 +80,17 @@ class IdentityMesh:
 
     async def sql(self, statement: str, *values: object) -> None:
         """Changes the record behind the service's back."""
-        url = make_url(self.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
-        async with await psycopg.AsyncConnection.connect(url, options="-c search_path=auth") as connection:
+        async with await self._connect() as connection:
             await connection.execute(statement.encode(), values)
+
+    async def rows(self, statement: str, *values: object) -> list[TupleRow]:
+        """Reads the record behind the service's back."""
+        async with await self._connect() as connection:
+            return await (await connection.execute(statement.encode(), values)).fetchall()
+
+    def _connect(self) -> Awaitable[psycopg.AsyncConnection[TupleRow]]:
+        url = make_url(self.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+        return psycopg.AsyncConnection.connect(url, options="-c search_path=auth")
 
 
 @asynccontextmanager
