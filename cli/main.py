@@ -1,4 +1,4 @@
-"""The command line: `pagemesh up`, `down`, `status` and `submit`.
+"""The command line: `pagemesh up`, `down`, `status`, `submit` and `admin`.
 
 What a command needs is imported when it runs, so that every command starts at once.
 """
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from cli import admin
 from cli.layout import Layout, default_data_directory
 
 Arguments = argparse.Namespace
@@ -42,6 +43,7 @@ def _parser() -> argparse.ArgumentParser:
     _command(commands, "down", _down, "stop what `up` started")
     _command(commands, "status", _status, "show what runs and whether it is ready")
     _add_submit(_command(commands, "submit", _submit, "send documents and show what is found in them"))
+    admin.add_parser(commands)
     return parser
 
 

@@ -20,6 +20,8 @@ SERVICES = ("gateway", "auth", "ingest", "ocr", "analysis", "results")
 _GATEWAY_SECONDS = 10.0
 _STOP_SECONDS = 25.0
 _MASTER_KEYS = ("PAGEMESH_MASTER_KEY", "PAGEMESH_MASTER_KEY_FILE")
+_WITHOUT_SERVICE_SECRET = ("ingest", "ocr", "results")
+"""They never act as a service, and open or keep what others sent: what they do not know cannot be taken from them."""
 
 Command = Callable[[str], list[str]]
 
@@ -120,6 +122,8 @@ class Stack:
             self._state.sockets[name] = str(socket)
         if name not in ("auth", "results"):
             del env["PAGEMESH_DATABASE_URL"]  # the others own no record
+        if name in _WITHOUT_SERVICE_SECRET:
+            del env["PAGEMESH_SERVICE_SECRET"]
         return ChildSpec(name=name, argv=self.command(name), env=env)
 
     def _child(self, spec: ChildSpec) -> Child:
