@@ -1,5 +1,6 @@
 """Provider keys: stored over HTTP with the real `auth` and two gateways, opened over gRPC by one service alone."""
 
+import asyncio
 import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -13,6 +14,7 @@ from mesh.errors import Forbidden, IllegalState, InvalidArgument, PagemeshError,
 from services.auth.settings import AuthSettings
 from services.gateway.surfaces.platform import shapes
 from tests.contract.test_auth import settings_for
+from tests.support.broker import eventually
 from tests.support.identity_mesh import IdentityMesh, Person, identity_mesh
 from tests.support.provider_keys import KeyClient
 from tests.support.servers import NatsServer
@@ -238,6 +240,23 @@ async def test_deleting_an_account_erases_its_keys(mesh: IdentityMesh, keys: Key
         assert 204 == (await member.client.delete("/users/me")).status_code
     assert ("", "") == await open_for(keys, member)
     assert [(0,)] == await mesh.rows("SELECT count(*) FROM provider_keys WHERE user_id = %s", user_id)
+
+
+async def test_no_key_outlives_an_account_that_is_deleted_meanwhile(mesh: IdentityMesh) -> None:
+    """Whoever stores one while the account is being deleted waits, and finds no account."""
+    person = await mesh.register()
+    user_id = person.session["user"]["id"]
+    async with mesh.transaction() as deleting:
+        await deleting.execute("UPDATE users SET deleted_at = now() WHERE id = %s", (user_id,))
+        storing = asyncio.create_task(put(person))
+        await eventually(lambda: _somebody_waits(mesh))
+    assert 404 == (await storing).status_code
+    assert [(0,)] == await mesh.rows("SELECT count(*) FROM provider_keys WHERE user_id = %s", user_id)
+
+
+async def _somebody_waits(mesh: IdentityMesh) -> bool:
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    return [(0,)] != await mesh.rows(waiting)
 
 
 async def test_rows_cannot_be_exchanged(mesh: IdentityMesh, keys: KeyClient) -> None:

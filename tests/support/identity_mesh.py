@@ -1,7 +1,7 @@
 """The real `auth` behind the real gateway, and two replicas of the latter; documents are recorded in memory."""
 
 import uuid
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,17 +80,20 @@ class IdentityMesh:
 
     async def sql(self, statement: str, *values: object) -> None:
         """Changes the record behind the service's back."""
-        async with await self._connect() as connection:
+        async with self.transaction() as connection:
             await connection.execute(statement.encode(), values)
 
     async def rows(self, statement: str, *values: object) -> list[TupleRow]:
         """Reads the record behind the service's back."""
-        async with await self._connect() as connection:
+        async with self.transaction() as connection:
             return await (await connection.execute(statement.encode(), values)).fetchall()
 
-    def _connect(self) -> Awaitable[psycopg.AsyncConnection[TupleRow]]:
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[psycopg.AsyncConnection[TupleRow]]:
+        """One behind the service's back that is over when the block ends."""
         url = make_url(self.database_url).set(drivername="postgresql").render_as_string(hide_password=False)
-        return psycopg.AsyncConnection.connect(url, options="-c search_path=auth")
+        async with await psycopg.AsyncConnection.connect(url, options="-c search_path=auth") as connection:
+            yield connection
 
 
 @asynccontextmanager
