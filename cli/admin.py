@@ -6,6 +6,7 @@ Each module of `cli.administration` that has commands adds them itself; one more
 import argparse
 from typing import TYPE_CHECKING
 
+from cli import rotate_master_key
 from cli.administration import actions, keys, organizations, users
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ _MODULES = (
     users.add,
     keys.add,
     actions.add,
+    rotate_master_key.add_parser,
 )
 _DESCRIPTION = """\
 Govern a running installation: its organizations, their limits, its users, its signing keys.

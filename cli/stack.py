@@ -21,6 +21,8 @@ _GATEWAY_SECONDS = 10.0
 _STOP_SECONDS = 25.0
 _MASTER_KEYS = ("PAGEMESH_MASTER_KEY", "PAGEMESH_MASTER_KEY_FILE")
 _ADMIN_SECRET = "PAGEMESH_ADMIN_SECRET"  # noqa: S105  # the name of a variable
+_HOLDERS = {"PAGEMESH_SERVICE_SECRET": ("auth", "analysis"), "PAGEMESH_ARRIVAL_SECRET": ("ingest", "results")}
+"""Who has which secret; what the others, who open or keep what people sent, do not know cannot be taken from them."""
 
 Command = Callable[[str], list[str]]
 
@@ -92,8 +94,8 @@ class Stack:
         addresses["PAGEMESH_NATS_URL"] = given.get("PAGEMESH_NATS_URL") or self._own_nats()
         addresses["PAGEMESH_DATABASE_URL"] = given.get("PAGEMESH_DATABASE_URL") or self._own_postgres()
         addresses["PAGEMESH_STORAGE_URL"] = given.get("PAGEMESH_STORAGE_URL") or self.layout.blobs.as_uri()
-        secret = given.get("PAGEMESH_SERVICE_SECRET") or self.layout.secret("service")
-        addresses["PAGEMESH_SERVICE_SECRET"] = secret
+        for variable, name in (("PAGEMESH_SERVICE_SECRET", "service"), ("PAGEMESH_ARRIVAL_SECRET", "arrival")):
+            addresses[variable] = given.get(variable) or self.layout.secret(name)
         return addresses
 
     def _own_nats(self) -> str:
@@ -122,6 +124,9 @@ class Stack:
             self._state.sockets[name] = str(socket)
         if name not in ("auth", "results"):
             del env["PAGEMESH_DATABASE_URL"]  # the others own no record
+        for variable, holders in _HOLDERS.items():
+            if name not in holders:
+                del env[variable]
         return ChildSpec(name=name, argv=self.command(name), env=env)
 
     def _secrets_of_auth(self) -> dict[str, str]:

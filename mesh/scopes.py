@@ -16,6 +16,8 @@ PUBLIC = "public"
 ANY = "any"
 ACCOUNT = "account"
 OPERATOR = "operator"
+SERVICE = "service:"
+"""Before the name of the one service that may."""
 GRANTABLE = (
     "documents.read",
     "documents.write",
@@ -37,15 +39,19 @@ def of_method(name: str) -> str:
     except KeyError as error:
         raise Internal("There is no such method.") from error
     scope: str = method.GetOptions().Extensions[scopes_pb2.scope]
-    if scope not in (PUBLIC, ANY, ACCOUNT, OPERATOR, *GRANTABLE):
+    known = (PUBLIC, ANY, ACCOUNT, OPERATOR, *GRANTABLE)
+    if scope not in known and not scope.startswith(SERVICE):
         raise Internal(f"{name} says no scope that there is.")
     return scope
 
 
 def require(caller: Identity, scope: str) -> None:
-    """Raises Forbidden, INSUFFICIENT_SCOPE for a token with a list, unless the caller's token has the scope."""
+    """Raises Forbidden unless the caller's token has the scope; INSUFFICIENT_SCOPE for one with a list."""
     if scope != PUBLIC and (scope == OPERATOR) != (caller.role == OPERATOR_ROLE):
         raise Forbidden("This is for operators alone." if scope == OPERATOR else "This is not for operators.")
-    if caller.scopes is None or scope in (PUBLIC, ANY) or scope in caller.scopes:
-        return
-    raise Forbidden("The credential's scopes do not allow this.", "INSUFFICIENT_SCOPE", scope=scope)
+    if scope.startswith(SERVICE):
+        # The subject of a service's token is spelled like the scope; nobody else gets the role.
+        if (caller.role, caller.user_id) != ("service", scope):
+            raise Forbidden("This is for another service of the installation.")
+    elif not (caller.scopes is None or scope in (PUBLIC, ANY) or scope in caller.scopes):
+        raise Forbidden("The credential's scopes do not allow this.", "INSUFFICIENT_SCOPE", scope=scope)

@@ -1,6 +1,6 @@
 """Seals: one service's word for something that it sends along on a call that it makes for somebody else.
 
-HMAC-SHA-256 (RFC 2104) under a key derived from the secret that the services of one installation share.
+HMAC-SHA-256 (RFC 2104) under a key derived from a secret that the two share.
 """
 
 import hashlib

@@ -35,6 +35,9 @@ class MeshSettings(BaseSettings):
     service_secret: SecretStr = SecretStr("")
     """Shared by the services of one installation; `auth` gives service tokens for it."""
 
+    arrival_secret: SecretStr = SecretStr("")
+    """Shared by `ingest` and `results` alone, for what one vouches for to the other."""
+
     tls_cert: str = ""
     """PEM file of this service's certificate; empty for plain text (one machine, or a mesh that encrypts)."""
     tls_key: str = ""

@@ -26,7 +26,7 @@ async def analyze(
 ) -> AnalysisResult:
     """Analyse the pages; `on_progress(done, total)` is told of model calls as they finish.
 
-    `options["model"]` overrides `llm.model`. Raises `AnalysisFault`, whose codes its docstring lists.
+    `llm` says which model, whatever the options say. Raises `AnalysisFault`, whose codes its docstring lists.
     """
     request.check()
     if request.output_schema is not None:
@@ -39,9 +39,7 @@ async def analyze(
     # Imported here: a deployment without a provider never loads the client library.
     from services.analysis.llm import analyze_with_model
 
-    wanted = request.options.get("model")
-    settings = replace(llm, model=wanted) if isinstance(wanted, str) and wanted else llm
-    return await analyze_with_model(document, request, settings, on_progress or _ignore)
+    return await analyze_with_model(document, request, llm, on_progress or _ignore)
 
 
 def _analyze_locally(document: Document, request: AnalysisRequest) -> AnalysisResult:

@@ -78,7 +78,10 @@ async def analyze_with_model(
 ) -> AnalysisResult:
     """Analyse a document with a configured model. Raises `AnalysisFault`; its `provider_*` codes come from here."""
     run = _Run(settings, request)
-    answer = await _answer(run, document, on_progress)
+    try:
+        answer = await _answer(run, document, on_progress)
+    finally:
+        await run.provider.close()
     index = await asyncio.to_thread(EvidenceIndex, document)
     claimed = answer.pop("evidence")
     data = answer["result"] if request.output_schema is not None else _tidied(answer, request)

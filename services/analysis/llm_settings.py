@@ -12,7 +12,8 @@ class LlmSettings:
     `model` is a litellm name ("anthropic/claude-…", "openai/<name>" with `api_base` for a local server).
     `timeout_s` bounds one call, `max_attempts` the tries of one call. `max_input_chars` is how much document
     text goes into one call; a longer document is read in parts, `max_parts` at most. `backoff_s` is the first
-    pause between tries, `max_backoff_s` the longest, also for a `Retry-After`.
+    pause between tries, `max_backoff_s` the longest, also for a `Retry-After`. `key_of_user` says that the key
+    is not the deployment's.
     """
 
     model: str
@@ -27,3 +28,4 @@ class LlmSettings:
     max_parts: int = 64
     concurrency: int = 4
     temperature: float | None = 0.0
+    key_of_user: bool = False

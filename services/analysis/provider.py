@@ -9,6 +9,8 @@ import asyncio
 import logging
 import os
 import random
+import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -22,6 +24,8 @@ Message = dict[str, str]
 _RETRIED: Final = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
 _SCHEMA_REFUSED: Final = frozenset({400, 415, 422})
 _LOGGERS: Final = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy", "openai", "httpx")
+# Users' keys of the analyses in hand; several of one user share litellm's clients.
+_lent: Final[Counter[str]] = Counter()
 # Servers that take no key still want the field filled.
 _NO_KEY: Final = "none"
 
@@ -37,11 +41,13 @@ class Reply:
 
 
 class Provider:
-    """A configured model. One object serves one analysis, and remembers what its server refused."""
+    """A configured model. One object serves one analysis, and remembers what its server refused; close it then."""
 
     def __init__(self, settings: LlmSettings) -> None:
         self._settings = settings
         self._takes_schema: bool | None = None
+        if settings.api_key and settings.key_of_user:
+            _lent[settings.api_key] += 1
 
     async def complete(self, messages: Sequence[Message], schema: Mapping[str, Any]) -> Reply:
         """Ask for JSON of this schema; the reply is not validated here.
@@ -63,13 +69,24 @@ class Provider:
                 self._takes_schema = False
                 attempt -= 1
                 continue
-            fault = _fault(status, pause)
+            fault = _fault(status, pause, self._settings.key_of_user)
             if not fault.retryable:
                 break
             if attempt < self._settings.max_attempts:
                 await asyncio.sleep(min(pause, self._settings.max_backoff_s))
         # Raised here and not above, so that the provider's words, which may hold a key, are not chained to it.
         raise fault or AnalysisFault("provider_unavailable", "The language model could not be asked.", retryable=True)
+
+    async def close(self) -> None:
+        """Ends the use of a user's key: litellm would keep clients, each with its key, for an hour."""
+        key = self._settings.api_key
+        if key is None or not self._settings.key_of_user:
+            return
+        _lent[key] -= 1
+        if not _lent[key]:
+            del _lent[key]
+            for client in _evict(key):
+                await client.close()
 
     async def _call(self, litellm: Any, messages: Sequence[Message], schema: Mapping[str, Any]) -> Reply:
         settings = self._settings
@@ -91,6 +108,32 @@ class Provider:
                 **options,
             )
         return _reply(response, settings.model)
+
+
+def _evict(key: str) -> list[Any]:
+    """Takes the clients with this key out of litellm's memory."""
+    litellm = sys.modules.get("litellm")
+    if litellm is None:
+        return []
+    kept = litellm.in_memory_llm_clients_cache
+    found = {name: client for name, client in kept.cache_dict.items() if getattr(client, "api_key", None) == key}
+    for name in found:
+        kept.delete_cache(name)
+    return list(found.values())
+
+
+def known_providers() -> frozenset[str]:
+    """Names that litellm knows for providers."""
+    return frozenset(str(getattr(name, "value", name)) for name in _load().provider_list)
+
+
+def registered_provider(model: str) -> str:
+    """The provider that litellm knows a model without a provider in its name to be of; empty for none."""
+    litellm = _load()
+    try:
+        return str(litellm.get_llm_provider(model)[1])
+    except litellm.BadRequestError:
+        return ""
 
 
 def _load() -> Any:
@@ -138,7 +181,10 @@ def _pause(error: Exception, attempt: int, settings: LlmSettings) -> float:
         return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - spreads retries, guards no secret
 
 
-def _fault(status: int, pause: float) -> AnalysisFault:
+def _fault(status: int, pause: float, key_of_user: bool) -> AnalysisFault:
+    if status in (401, 403) and key_of_user:
+        message = "The language model's provider rejected the API key that you stored. Replace or remove it."
+        return AnalysisFault("provider_rejected_user_key", message)
     if status in (401, 403):
         return AnalysisFault("provider_rejected_credentials", "The language model's provider rejected the credentials.")
     if status == 429:

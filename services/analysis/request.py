@@ -44,6 +44,12 @@ class AnalysisRequest:
             raise AnalysisFault("invalid_request", f"An analysis of type {self.analysis_type} needs a prompt.")
 
     @property
+    def model(self) -> str | None:
+        """The model that is wanted, or None for the usual one."""
+        wanted = self.options.get("model")
+        return wanted if isinstance(wanted, str) and wanted else None
+
+    @property
     def num_tags(self) -> int:
         """How many tags at most, held to 1–50."""
         wanted = self.options.get("num_tags")

@@ -12,9 +12,11 @@ from mesh.verifier import remote_verifier
 from mesh.worker import Worker, WorkerSpec
 from pagemesh.analysis.v1.analysis_pb2_grpc import add_AnalysisServiceServicer_to_server
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub
+from services.analysis.choice import Choice
 from services.analysis.service_token import ServiceTokens
 from services.analysis.servicer import AnalysisServicer
 from services.analysis.settings import AnalysisSettings
+from services.analysis.user_keys import UserKeys
 from services.analysis.worker import Analyst
 
 NAME = "analysis"
@@ -25,7 +27,9 @@ async def serve(settings: AnalysisSettings, stop: asyncio.Event) -> None:
     bus = await Bus.connect(settings)
     provider = settings.provider()
     documents = DocumentServiceStub(client.connect(settings.results_url, settings))
-    analyst = Analyst(documents, ServiceTokens(NAME, settings), provider)
+    tokens = ServiceTokens(NAME, settings)
+    choice = Choice(UserKeys(tokens, settings), provider, settings.user_models())
+    analyst = Analyst(documents, tokens, choice)
     spec = WorkerSpec("analyze", handler(bus, NAME, analyst.work), give_up(bus, NAME), settings.analysis_slots)
     worker = Worker(bus, spec)
     await worker.start()

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
+from mesh import identity
 from mesh.errors import InvalidArgument, PagemeshError, Unavailable
 from pagemesh.analysis.v1.analysis_pb2 import (
     AnalyzeProgress,
@@ -18,6 +19,7 @@ from pagemesh.analysis.v1.analysis_pb2_grpc import AnalysisServiceServicer
 from services.analysis.faults import AnalysisFault
 from services.analysis.llm_settings import LlmSettings
 from services.analysis.local import MODEL_VERSION
+from services.analysis.user_keys import Asker
 from services.analysis.worker import Analyst
 
 if TYPE_CHECKING:
@@ -34,8 +36,10 @@ class AnalysisServicer(AnalysisServiceServicer):
     async def Analyze(self, request: AnalyzeRequest, context: "Context") -> AsyncIterator[AnalyzeResponse]:
         """See the proto."""
         yield AnalyzeResponse(progress=AnalyzeProgress(stage="analyzing"))
+        caller = identity.current()
+        asker = Asker(caller.organization_id, caller.user_id)
         try:
-            outcome = await self._analyst.analyse(list(request.pages), request.config)
+            outcome = await self._analyst.analyse(list(request.pages), request.config, asker)
         except AnalysisFault as fault:
             raise _error(fault) from fault
         yield AnalyzeResponse(outcome=outcome)

@@ -13,10 +13,11 @@ from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.results.v1.results_pb2 import StreamPagesRequest
 from pagemesh.work.v1.work_pb2 import Task
 from services.analysis.analyze import analyze
+from services.analysis.choice import Choice
 from services.analysis.convert import to_outcome, to_request
 from services.analysis.faults import AnalysisFault
-from services.analysis.llm_settings import LlmSettings
 from services.analysis.service_token import ServiceTokens
+from services.analysis.user_keys import Asker
 
 if TYPE_CHECKING:
     from pagemesh.results.v1.results_pb2_grpc import DocumentServiceAsyncStub
@@ -25,19 +26,18 @@ if TYPE_CHECKING:
 class Analyst:
     """Analyses documents of the record."""
 
-    def __init__(
-        self, documents: "DocumentServiceAsyncStub", tokens: ServiceTokens, provider: LlmSettings | None
-    ) -> None:
+    def __init__(self, documents: "DocumentServiceAsyncStub", tokens: ServiceTokens, choice: Choice) -> None:
         self._documents = documents
         self._tokens = tokens
-        self._provider = provider
+        self._choice = choice
 
     async def work(self, task: Task, report: Report) -> None:
         """Reports the analysis, or why there is none."""
         context.bearer_token.set(await self._tokens.get(task.organization_id))
         try:
             pages = await self._pages(task.document_id)
-            outcome = await self.analyse(pages, task.analyze.config)
+            asker = Asker(task.organization_id, task.analyze.user_id)
+            outcome = await self.analyse(pages, task.analyze.config, asker)
         except NotFound:  # deleted meanwhile: nobody waits for it
             return await report.fail("not_found", "The document is gone.")
         except AnalysisFault as fault:
@@ -45,10 +45,12 @@ class Analyst:
         await report.tell(DocumentAnalyzed(outcome=outcome))
         return None
 
-    async def analyse(self, pages: list[Page], config: AnalysisConfig) -> AnalysisOutcome:
-        """What the configured analyzer finds. Raises AnalysisFault."""
+    async def analyse(self, pages: list[Page], config: AnalysisConfig, asker: Asker) -> AnalysisOutcome:
+        """What the analyzer finds that is configured, or that the asker has a key for. Raises AnalysisFault."""
         started = time.perf_counter()
-        result = await analyze(pages, to_request(config), self._provider)
+        request = to_request(config)
+        request.check()
+        result = await analyze(pages, request, await self._choice.choose(asker, request.model))
         return to_outcome(result, round((time.perf_counter() - started) * 1000))
 
     async def _pages(self, document_id: str) -> list[Page]:

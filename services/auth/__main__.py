@@ -19,12 +19,14 @@ from services.auth.api_keys import ApiKeys
 from services.auth.client_tokens import ClientTokens
 from services.auth.clients import Clients
 from services.auth.invitations import Invitations
-from services.auth.keys import KeyRing, MasterKey
+from services.auth.keys import KeyRing
+from services.auth.master_keys import KeyHolder
 from services.auth.members import Members
 from services.auth.new_secrets import NewSecrets
 from services.auth.operators import Operators
 from services.auth.passwords import Passwords
 from services.auth.profiles import Profiles
+from services.auth.provider_keys import ProviderKeys
 from services.auth.providers import providers_of
 from services.auth.service_tokens import ServiceTokens
 from services.auth.settings import AuthSettings
@@ -48,13 +50,14 @@ async def serve(settings: AuthSettings) -> AsyncIterator[None]:
         stack.push_async_callback(engine.dispose)
         passwords = stack.enter_context(closing(Passwords()))
         store = Store(engine)
-        master = MasterKey(settings.master_key_bytes())
+        master = KeyHolder(settings.master_keys, store)
         keys = KeyRing(store, master, timedelta(days=settings.key_rotation_days))
         await keys.load()
+        await store.adopt_master_key((await master.known()).current.id)
         revocations = Revocations()  # complete without a feed: sessions are looked up in the record
         announcer = Announcer(store, revocations)
         verifier = TokenVerifier(keys.jwks, revocations, (AUDIENCE, OPERATOR_AUDIENCE))
-        server = MeshServer(_spec(settings, store, keys, NewSecrets(master), passwords, announcer, verifier), settings)
+        server = MeshServer(_spec(settings, store, keys, master, passwords, announcer, verifier), settings)
         await server.start()
         stack.push_async_callback(server.stop)
         await stack.enter_async_context(announcer.running(settings))
@@ -66,12 +69,12 @@ def _spec(
     settings: AuthSettings,
     store: Store,
     keys: KeyRing,
-    secrets: NewSecrets,
+    master: KeyHolder,
     passwords: Passwords,
     announcer: Announcer,
     verifier: TokenVerifier,
 ) -> ServiceSpec:
-    access = AccessTokens(keys)
+    access, secrets = AccessTokens(keys), NewSecrets(master)
     terms = Terms(
         tier=settings.default_tier,
         access_life=timedelta(seconds=settings.access_token_seconds),
@@ -93,7 +96,7 @@ def _spec(
         ),
         sign_in=SignIn(
             providers_of(settings.sign_in_providers),
-            States(settings.master_key_bytes()),
+            States(settings.master_keys()),
             store,
             accounts,
             terms,
@@ -104,6 +107,7 @@ def _spec(
         services=services,
         administration=Administration(store, passwords, keys, announcer, terms.tier, terms.access_life),
         operators=Operators(access, settings.operators_secret()),
+        provider_keys=ProviderKeys(store, accounts, master),
     )
     return ServiceSpec(
         name="auth",

@@ -186,7 +186,7 @@ class Administration:
 
     async def rotate_keys(self, operator: str) -> tuple[SigningKey, SigningKey, bool]:
         """The key that signs now, the one that follows it, and whether that was made by this call."""
-        action = await self._book.add_signing_key(operator, self._keys.candidate())
+        action = await self._book.add_signing_key(operator, await self._keys.candidate())
         if action is not None:
             _note(action)
             self._herald.announce([])

@@ -6,11 +6,20 @@ from uuid import UUID
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh.errors import InvalidArgument
-from pagemesh.auth.v1 import admin_pb2, auth_pb2, clients_pb2, events_pb2, keys_pb2
+from pagemesh.auth.v1 import admin_pb2, auth_pb2, clients_pb2, events_pb2, keys_pb2, provider_keys_pb2
 from services.auth.accounts import Tokens
 from services.auth.actions import OperatorAction
 from services.auth.keys import SigningKey
-from services.auth.records import ApiKey, IdentityEvent, Invitation, OAuthClient, Organization, RateLimits, User
+from services.auth.records import (
+    ApiKey,
+    IdentityEvent,
+    Invitation,
+    OAuthClient,
+    Organization,
+    ProviderKey,
+    RateLimits,
+    User,
+)
 
 
 def user(user: User) -> auth_pb2.User:
@@ -159,3 +168,13 @@ def request_id(text: str) -> UUID | None:
         return UUID(text) if text else None
     except ValueError as error:
         raise InvalidArgument("This is no UUID.", field="request_id") from error
+
+
+def provider_key(key: ProviderKey) -> provider_keys_pb2.ProviderKey:
+    """A provider key, without the key itself."""
+    return provider_keys_pb2.ProviderKey(
+        provider=key.provider,
+        masked_key=key.masked_key,
+        created_at=timestamp(key.created_at),
+        updated_at=timestamp(key.updated_at),
+    )

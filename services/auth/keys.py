@@ -8,35 +8,24 @@ its own: what was made less than two terms ago verifies, and the newest whose ti
 import base64
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
-_NONCE_BYTES = 12
-
-
-class WrongMasterKey(Exception):
-    """The stored signing keys were encrypted with another master key, or were altered."""
-
-    def __str__(self) -> str:
-        return "the master key does not open the stored signing keys; give the one that they were made with"
+from services.auth.master_keys import MasterKeys, Wrapped, WrongMasterKey
 
 
 @dataclass(frozen=True, slots=True)
 class SealedKey:
-    """A signing key as it is stored: a nonce followed by the AES-256-GCM ciphertext of the 32-byte private key."""
+    """A signing key as it is stored: its 32 bytes, wrapped by a master key (None: by one whose id was not stored)."""
 
     kid: str
     sealed: bytes = field(repr=False)
     signs_from: datetime
+    master_key_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,37 +48,17 @@ class KeyShelf(Protocol):
         """The keys that verify, oldest first, the candidate among them if the newest before has had its term."""
 
 
-class MasterKey:
-    """Encrypts signing keys at rest."""
+class Holder(Protocol):
+    """Who has the master keys."""
 
-    def __init__(self, key: bytes) -> None:
-        self._cipher = AESGCM(key)
-        self._key = key
-
-    def derive(self, purpose: bytes) -> bytes:
-        """32 bytes, the same for the same purpose, which nobody can tell who has not the master key (RFC 5869)."""
-        return HKDFExpand(SHA256(), 32, purpose).derive(self._key)
-
-    def seal(self, key: SigningKey) -> SealedKey:
-        """The key as it may be stored; bound to its id, so that stored keys cannot be exchanged."""
-        nonce = os.urandom(_NONCE_BYTES)
-        text = self._cipher.encrypt(nonce, key.private.private_bytes_raw(), key.kid.encode())
-        return SealedKey(key.kid, nonce + text, key.signs_from)
-
-    def open(self, stored: SealedKey) -> SigningKey:
-        """The key. Raises WrongMasterKey."""
-        nonce, text = stored.sealed[:_NONCE_BYTES], stored.sealed[_NONCE_BYTES:]
-        try:
-            private = self._cipher.decrypt(nonce, text, stored.kid.encode())
-        except InvalidTag as error:
-            raise WrongMasterKey from error
-        return SigningKey(stored.kid, Ed25519PrivateKey.from_private_bytes(private), stored.signs_from)
+    async def fresh(self) -> MasterKeys:
+        """The keys as they are now. Raises WrongMasterKey, Unavailable."""
 
 
 class KeyRing:
     """The keys in use, as far as they were last loaded."""
 
-    def __init__(self, shelf: KeyShelf, master: MasterKey, term: timedelta) -> None:
+    def __init__(self, shelf: KeyShelf, master: Holder, term: timedelta) -> None:
         self._shelf = shelf
         self._master = master
         self._term = term
@@ -98,13 +67,22 @@ class KeyRing:
 
     async def load(self) -> None:
         """Reads the keys, and makes the next when its time has come. Raises WrongMasterKey, Unavailable."""
-        sealed = await self._shelf.signing_keys(self.candidate(), self._term)
-        self._keys = [self._master.open(each) for each in sealed]
+        try:
+            await self._load()
+        except WrongMasterKey:  # replaced between the two reads, perhaps
+            await self._load()
+
+    async def _load(self) -> None:
+        master = await self._master.fresh()
+        stored = await self._shelf.signing_keys(seal(new_key(), master), self._term)
+        if not stored:  # the candidate's master key was replaced meanwhile
+            raise WrongMasterKey
+        self._keys = [unseal(each, master) for each in stored]
         self._jwks = json.dumps({"keys": [key.public_jwk() for key in self._keys]})
 
-    def candidate(self) -> SealedKey:
-        """A fresh key, as it may be stored."""
-        return self._master.seal(new_key())
+    async def candidate(self) -> SealedKey:
+        """A fresh key, as it may be stored. Raises WrongMasterKey, Unavailable."""
+        return seal(new_key(), await self._master.fresh())
 
     @property
     def newest(self) -> SigningKey:
@@ -118,6 +96,23 @@ class KeyRing:
     async def jwks(self) -> str:
         """Public halves of all keys that verify: a JWK Set (RFC 7517) as JSON."""
         return self._jwks
+
+
+def seal(key: SigningKey, master: MasterKeys) -> SealedKey:
+    """The key as it may be stored; bound to its id, so that stored keys cannot be exchanged."""
+    wrapped = master.wrap(key.private.private_bytes_raw(), key.kid.encode())
+    return SealedKey(key.kid, wrapped.data, key.signs_from, wrapped.master_key_id)
+
+
+def unseal(stored: SealedKey, master: MasterKeys) -> SigningKey:
+    """The key. Raises WrongMasterKey, Altered."""
+    private = master.unwrap(Wrapped(stored.sealed, stored.master_key_id), stored.kid.encode())
+    return SigningKey(stored.kid, Ed25519PrivateKey.from_private_bytes(private), stored.signs_from)
+
+
+def rewrap(stored: SealedKey, master: MasterKeys) -> SealedKey:
+    """The same key under the current master key. Raises WrongMasterKey, Altered."""
+    return seal(unseal(stored, master), master)
 
 
 def new_key() -> SigningKey:

@@ -6,17 +6,23 @@ its hash finds the thing that was made.
 
 import base64
 import os
+from typing import Protocol
 from uuid import UUID
 
-from services.auth.keys import MasterKey
-
 _BYTES = 32
+
+
+class Deriving(Protocol):
+    """A master key, or who has it."""
+
+    def derive(self, purpose: bytes) -> bytes:
+        """32 bytes, the same for the same purpose."""
 
 
 class NewSecrets:
     """Makes secrets of 32 bytes, 43 characters."""
 
-    def __init__(self, master: MasterKey) -> None:
+    def __init__(self, master: Deriving) -> None:
         self._master = master
 
     def make(self, prefix: str, owner: UUID, request_id: UUID | None) -> str:

@@ -186,3 +186,13 @@ class OAuthClient:
     scopes: tuple[str, ...]
     created_at: datetime
     organization_generation: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderKey:
+    """What is shown of a person's key for a provider of language models."""
+
+    provider: str
+    masked_key: str
+    created_at: datetime
+    updated_at: datetime

@@ -5,7 +5,15 @@ from dataclasses import dataclass
 import grpc
 
 from mesh import identity
-from pagemesh.auth.v1 import admin_pb2_grpc, auth_pb2, auth_pb2_grpc, clients_pb2_grpc, keys_pb2_grpc, signin_pb2_grpc
+from pagemesh.auth.v1 import (
+    admin_pb2_grpc,
+    auth_pb2,
+    auth_pb2_grpc,
+    clients_pb2_grpc,
+    keys_pb2_grpc,
+    provider_keys_pb2_grpc,
+    signin_pb2_grpc,
+)
 from services.auth import convert
 from services.auth.accounts import Accounts, Registration
 from services.auth.admin_servicer import AdminServicer
@@ -18,15 +26,19 @@ from services.auth.clients import Clients
 from services.auth.invitations import Invitations
 from services.auth.keys import KeyRing
 from services.auth.members import Members
+from services.auth.model_providers import ANTHROPIC
 from services.auth.operators import Operators
 from services.auth.organization_servicer import OrganizationServicer, given
 from services.auth.profiles import Profiles
+from services.auth.provider_key_servicer import ProviderKeyServicer
+from services.auth.provider_keys import ProviderKeys
+from services.auth.records import User
 from services.auth.service_tokens import ServiceTokens
 from services.auth.sign_in import SignIn
 from services.auth.sign_in_servicer import SignInServicer
 
 _PACKAGE = "pagemesh.auth.v1"
-_NAMES = ("Account", "Organization", "ApiKey", "OAuthClient", "OAuth", "SignIn", "Token", "Admin")
+_NAMES = ("Account", "Organization", "ApiKey", "OAuthClient", "OAuth", "SignIn", "Token", "Admin", "ProviderKey")
 SERVICES = [f"{_PACKAGE}.{name}Service" for name in _NAMES]
 PUBLIC_METHODS = frozenset(
     {
@@ -61,12 +73,13 @@ class Ideas:
     services: ServiceTokens
     administration: Administration
     operators: Operators
+    provider_keys: ProviderKeys
 
 
 def register(server: grpc.aio.Server, ideas: Ideas) -> list[str]:
     """Adds the servicers and returns the full names of their services."""
     auth_pb2_grpc.add_AccountServiceServicer_to_server(
-        AccountServicer(ideas.accounts, ideas.profiles, ideas.invitations), server
+        AccountServicer(ideas.accounts, ideas.profiles, ideas.invitations, ideas.provider_keys), server
     )
     organizations = OrganizationServicer(ideas.accounts, ideas.members, ideas.invitations)
     auth_pb2_grpc.add_OrganizationServiceServicer_to_server(organizations, server)
@@ -76,16 +89,20 @@ def register(server: grpc.aio.Server, ideas: Ideas) -> list[str]:
     clients_pb2_grpc.add_OAuthServiceServicer_to_server(OAuthServicer(ideas.client_tokens), server)
     signin_pb2_grpc.add_SignInServiceServicer_to_server(SignInServicer(ideas.sign_in), server)
     admin_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(ideas.administration, ideas.operators), server)
+    provider_keys_pb2_grpc.add_ProviderKeyServiceServicer_to_server(ProviderKeyServicer(ideas.provider_keys), server)
     return SERVICES
 
 
 class AccountServicer(auth_pb2_grpc.AccountServiceServicer):
     """Accounts and their sessions."""
 
-    def __init__(self, accounts: Accounts, profiles: Profiles, invitations: Invitations) -> None:
+    def __init__(
+        self, accounts: Accounts, profiles: Profiles, invitations: Invitations, provider_keys: ProviderKeys
+    ) -> None:
         self._accounts = accounts
         self._profiles = profiles
         self._invitations = invitations
+        self._provider_keys = provider_keys
 
     async def Register(self, request: auth_pb2.RegisterRequest, context: object) -> auth_pb2.RegisterResponse:
         """Makes an account."""
@@ -104,7 +121,8 @@ class AccountServicer(auth_pb2_grpc.AccountServiceServicer):
 
     async def GetMe(self, request: auth_pb2.GetMeRequest, context: object) -> auth_pb2.GetMeResponse:
         """The caller's account."""
-        return auth_pb2.GetMeResponse(user=convert.user(await self._accounts.me(identity.current())))
+        user = await self._accounts.me(identity.current())
+        return auth_pb2.GetMeResponse(user=convert.user(user), masked_anthropic_key=await self._masked(user))
 
     async def Logout(self, request: auth_pb2.LogoutRequest, context: object) -> auth_pb2.LogoutResponse:
         """Ends the caller's session."""
@@ -116,7 +134,10 @@ class AccountServicer(auth_pb2_grpc.AccountServiceServicer):
         name = request.full_name if request.HasField("full_name") else None
         preferences = given(request, "theme", "notifications", "language")
         changed = await self._profiles.change(identity.current(), name, preferences)
-        return auth_pb2.UpdateMeResponse(user=convert.user(changed))
+        return auth_pb2.UpdateMeResponse(user=convert.user(changed), masked_anthropic_key=await self._masked(changed))
+
+    async def _masked(self, user: User) -> str | None:
+        return await self._provider_keys.masked(user, ANTHROPIC)
 
     async def DeleteMe(self, request: auth_pb2.DeleteMeRequest, context: object) -> auth_pb2.DeleteMeResponse:
         """Deletes the caller's account."""

@@ -1,7 +1,5 @@
 """Settings of the auth service."""
 
-import base64
-import binascii
 import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -11,9 +9,8 @@ from pydantic_settings import SettingsConfigDict
 
 from mesh.revocations import LONGEST_TOKEN_SECONDS
 from mesh.settings import MeshSettings
+from services.auth import master_keys
 from services.auth.provider_settings import NAME, ProviderSettings, with_kinds
-
-_KEY_BYTES = 32
 
 
 class AuthSettings(MeshSettings):
@@ -41,9 +38,9 @@ class AuthSettings(MeshSettings):
     admin_secret: SecretStr = SecretStr("")
     """What operators show, `pagemesh admin` for them; without one, the secret that services share."""
     master_key: SecretStr = SecretStr("")
-    """Base64 of the 32 bytes that encrypt signing keys at rest."""
+    """Base64 of the 32 bytes that encrypt keys at rest; several, while one takes another's place: the new one first."""
     master_key_file: Path | None = None
-    """File with the same, for installations that mount their secrets."""
+    """File with the same, for installations that mount their secrets; looked at again while the service runs."""
     sign_in_providers: dict[Annotated[str, StringConstraints(pattern=NAME)], ProviderSettings] = Field(
         default_factory=dict
     )
@@ -64,18 +61,16 @@ class AuthSettings(MeshSettings):
 
     @model_validator(mode="after")
     def _has_master_key(self) -> Self:
-        self.master_key_bytes()
+        self.master_keys()
         return self
 
-    def master_key_bytes(self) -> bytes:
-        """The 32 bytes of the master key. Raises ValueError without a usable one."""
+    def master_keys(self) -> tuple[bytes, ...]:
+        """The master keys, 32 bytes each, at least one. Raises ValueError without a usable one."""
         try:
-            key = base64.b64decode(self._master_key_text().strip(), validate=True)
-        except (binascii.Error, OSError, UnicodeDecodeError) as error:
+            text = self._master_key_text()
+        except (OSError, UnicodeDecodeError) as error:
             raise ValueError("the master key cannot be read as base64") from error
-        if len(key) != _KEY_BYTES:
-            raise ValueError("PAGEMESH_MASTER_KEY or PAGEMESH_MASTER_KEY_FILE must hold 32 bytes as base64")
-        return key
+        return master_keys.parse(text)
 
     def operators_secret(self) -> str:
         """What operators show; empty: nobody is one."""

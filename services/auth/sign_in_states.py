@@ -11,6 +11,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -57,11 +58,10 @@ class SignInState:
 
 
 class States:
-    """Seals states and opens them, by a key that all replicas derive from the master key."""
+    """Seals states and opens them, by keys that all replicas derive from the master keys: the first one seals."""
 
-    def __init__(self, master_key: bytes, life: timedelta = LIFE) -> None:
-        derived = HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_PURPOSE).derive(master_key)
-        self._cipher = AESGCM(derived)
+    def __init__(self, master_keys: Sequence[bytes], life: timedelta = LIFE) -> None:
+        self._ciphers = [AESGCM(_derived(key)) for key in master_keys]
         self._life = life
 
     def begin(self, provider: str, challenge: str) -> tuple[SignInState, str]:
@@ -69,7 +69,7 @@ class States:
         expires_at = int(time.time() + self._life.total_seconds())
         state = SignInState(secrets.token_urlsafe(48), secrets.token_urlsafe(24), challenge, expires_at)
         nonce = os.urandom(_NONCE_BYTES)
-        text = self._cipher.encrypt(nonce, json.dumps(asdict(state)).encode(), provider.encode())
+        text = self._ciphers[0].encrypt(nonce, json.dumps(asdict(state)).encode(), provider.encode())
         return state, base64.urlsafe_b64encode(nonce + text).rstrip(b"=").decode()
 
     def open(self, provider: str, sealed: str) -> SignInState:
@@ -78,13 +78,24 @@ class States:
             raise wrong_state()
         try:
             raw = base64.urlsafe_b64decode(sealed.encode("ascii") + b"==")
-            plain = self._cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], provider.encode())
-        except (binascii.Error, UnicodeEncodeError, InvalidTag, ValueError) as error:
+        except (binascii.Error, UnicodeEncodeError) as error:
             raise wrong_state() from error
-        state = SignInState(**json.loads(plain))
+        state = SignInState(**json.loads(self._opened(raw, provider.encode())))
         if state.expires_at <= time.time():
             raise wrong_state()
         return state
+
+    def _opened(self, raw: bytes, provider: bytes) -> bytes:
+        for cipher in self._ciphers:
+            try:
+                return cipher.decrypt(raw[:_NONCE_BYTES], raw[_NONCE_BYTES:], provider)
+            except (InvalidTag, ValueError):  # ValueError: too short to hold a nonce
+                continue
+        raise wrong_state()
+
+
+def _derived(master_key: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=_PURPOSE).derive(master_key)
 
 
 def s256(verifier: str) -> str:

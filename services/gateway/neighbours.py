@@ -10,6 +10,7 @@ from mesh import client
 from pagemesh.auth.v1.auth_pb2_grpc import AccountServiceStub, OrganizationServiceStub, TokenServiceStub
 from pagemesh.auth.v1.clients_pb2_grpc import OAuthClientServiceStub, OAuthServiceStub
 from pagemesh.auth.v1.keys_pb2_grpc import ApiKeyServiceStub
+from pagemesh.auth.v1.provider_keys_pb2_grpc import ProviderKeyServiceStub
 from pagemesh.auth.v1.signin_pb2_grpc import SignInServiceStub
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
@@ -24,6 +25,7 @@ if TYPE_CHECKING:  # names that the generated stubs have for type checkers alone
     )
     from pagemesh.auth.v1.clients_pb2_grpc import OAuthClientServiceAsyncStub, OAuthServiceAsyncStub
     from pagemesh.auth.v1.keys_pb2_grpc import ApiKeyServiceAsyncStub
+    from pagemesh.auth.v1.provider_keys_pb2_grpc import ProviderKeyServiceAsyncStub
     from pagemesh.auth.v1.signin_pb2_grpc import SignInServiceAsyncStub
     from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceAsyncStub
     from pagemesh.results.v1.results_pb2_grpc import DocumentServiceAsyncStub, JobServiceAsyncStub
@@ -40,6 +42,7 @@ class Neighbours:
     accounts: "AccountServiceAsyncStub"
     organizations: "OrganizationServiceAsyncStub"
     api_keys: "ApiKeyServiceAsyncStub"
+    provider_keys: "ProviderKeyServiceAsyncStub"
     oauth_clients: "OAuthClientServiceAsyncStub"
     oauth: "OAuthServiceAsyncStub"
     sign_in: "SignInServiceAsyncStub"
@@ -60,6 +63,7 @@ class Neighbours:
             accounts=AccountServiceStub(channels["auth"]),
             organizations=OrganizationServiceStub(channels["auth"]),
             api_keys=ApiKeyServiceStub(channels["auth"]),
+            provider_keys=ProviderKeyServiceStub(channels["auth"]),
             oauth_clients=OAuthClientServiceStub(channels["auth"]),
             oauth=OAuthServiceStub(channels["auth"]),
             sign_in=SignInServiceStub(channels["auth"]),

@@ -17,6 +17,7 @@ from services.gateway.validation import NoBody, NoQuery
 DOCUMENTS = {"/openapi.json": ("All", ""), f"{PREFIX}/openapi.json": ("Platform", PREFIX)}
 """Where documents are, what each is called, and how the paths begin that it describes."""
 _REFERENCE = "#/components/schemas/{model}"
+_NAME, _UUID = {"type": "string"}, {"type": "string", "format": "uuid"}
 _PARAMETER = re.compile(r"{(\w+)}")
 _HEADERS = {
     "Content-Range": "Which bytes these are, of how many.",
@@ -137,10 +138,9 @@ def _request_content(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]
 
 
 def _parameters(endpoint: AnyEndpoint, schemas: _Schemas) -> list[dict[str, Any]]:
-    text, uuid = {"type": "string"}, {"type": "string", "format": "uuid"}
     named = _PARAMETER.findall(endpoint.path)
     parameters: list[dict[str, Any]] = [
-        {"name": name, "in": "path", "required": True, "schema": text if name in NAMES else uuid} for name in named
+        {"name": name, "in": "path", "required": True, "schema": _NAME if name in NAMES else _UUID} for name in named
     ]
     if endpoint.query is not NoQuery:
         query = schemas.inline(endpoint.query)

@@ -37,6 +37,7 @@ from services.gateway.surfaces.platform.documents import Documents
 from services.gateway.surfaces.platform.health import Health
 from services.gateway.surfaces.platform.jobs import Jobs
 from services.gateway.surfaces.platform.pages import Pages
+from services.gateway.surfaces.platform.provider_keys import ProviderKeys
 from services.gateway.surfaces.platform.sign_in import SignIn
 from services.gateway.surfaces.platform.usage import UsageReport
 from services.gateway.traffic import Traffic
@@ -73,6 +74,7 @@ class Gateway:
             Accounts(neighbours, revocations),
             SignIn(neighbours, revocations),
             ApiKeys(neighbours, revocations),
+            ProviderKeys(neighbours),
             Clients(neighbours, revocations),
             OAuth(neighbours, revocations, settings.public_url),
             organizations_surface.Organizations(neighbours, revocations, organizations),

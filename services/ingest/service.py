@@ -31,7 +31,7 @@ async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
     sandbox = _sandbox(settings)
     await sandbox.start()
     reader = Reader(sandbox, blobs)
-    sealer = Sealer(settings.service_secret.get_secret_value(), ARRIVAL_SEAL)
+    sealer = Sealer(settings.arrival_secret.get_secret_value(), ARRIVAL_SEAL)
     arrivals = Arrivals(reader, sandbox, blobs, sealer, settings.ingest_arrival_bytes)
     slots = settings.ingest_processes
     workers = [

@@ -37,7 +37,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     store = Store(db.connect(url, SCHEMA, settings.database_pool))
     blobs = Blobs(settings.storage_url)
     outbox, status = Outbox(bus, store), StatusFeed(bus)
-    sealer = Sealer(settings.service_secret.get_secret_value(), ARRIVAL_SEAL)
+    sealer = Sealer(settings.arrival_secret.get_secret_value(), ARRIVAL_SEAL)
     jobs = JobServicer(store, Submission(store, blobs, outbox, status), bus, sealer)
     intake = Intake(bus, store, blobs, outbox, status)
     loops = [

@@ -40,7 +40,7 @@ def _assignment(job: JobRecord, document: DocumentRecord, wanted: NewTask) -> Ta
         languages = config.languages or DEFAULT_LANGUAGES
         task.ocr.CopyFrom(OcrTask(source=source, page=wanted.pages[0], languages=languages))
     else:
-        task.analyze.CopyFrom(AnalyzeTask(config=config.analysis))
+        task.analyze.CopyFrom(AnalyzeTask(config=config.analysis, user_id=str(job.user_id)))
     return TaskRecord(
         id=task_id,
         job_id=job.id,

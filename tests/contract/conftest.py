@@ -12,7 +12,7 @@ from mesh.settings import MeshSettings
 from services.auth.__main__ import serve as serve_auth
 from services.auth.settings import AuthSettings
 from tests.support.servers import NatsServer
-from tests.support.services import SECRET, Caller, Facts, auth_settings
+from tests.support.services import ARRIVAL_SECRET, SECRET, Caller, Facts, auth_settings
 from tests.support.sign_in import OpenIdServer, openid_server
 
 
@@ -54,6 +54,7 @@ def common(auth_service: AuthSettings, nats_server: NatsServer, server_directory
         "storage_url": f"file://{server_directory}/blobs",
         "auth_url": auth_service.listen,
         "service_secret": SecretStr(SECRET),
+        "arrival_secret": SecretStr(ARRIVAL_SECRET),
         "drain_seconds": 0.5,
     }
 

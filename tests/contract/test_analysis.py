@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+import psycopg
 import pytest
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
@@ -21,6 +22,8 @@ from pagemesh.analysis.v1.analysis_pb2 import AnalyzeRequest, AnalyzeResponse, L
 from pagemesh.analysis.v1.analysis_pb2_grpc import AnalysisServiceStub
 from pagemesh.auth.v1.auth_pb2 import GetJwksRequest
 from pagemesh.auth.v1.auth_pb2_grpc import TokenServiceStub
+from pagemesh.auth.v1.provider_keys_pb2 import PutProviderKeyRequest
+from pagemesh.auth.v1.provider_keys_pb2_grpc import ProviderKeyServiceStub
 from pagemesh.results.v1.analysis_pb2 import AnalysisConfig
 from pagemesh.results.v1.page_pb2 import Box, Line, Page
 from pagemesh.results.v1.results_pb2 import StreamPagesRequest, StreamPagesResponse
@@ -28,6 +31,8 @@ from pagemesh.results.v1.results_pb2_grpc import DocumentServiceServicer, add_Do
 from pagemesh.work.v1.work_pb2 import AnalyzeTask, Fact, Task
 from services.analysis.service import serve
 from services.analysis.settings import AnalysisSettings
+from services.auth.settings import AuthSettings
+from tests.contract.test_auth import dsn
 from tests.support.llm_server import Fail, LlmServer
 from tests.support.services import Caller, Facts, running
 
@@ -101,7 +106,7 @@ class Analysis:
     async def fact(self, caller: Caller, config: AnalysisConfig, pages: list[Page] = PAGES) -> Fact:
         """The one fact about a document of the caller's organization."""
         task = self.record.add(caller.organization_id, pages)
-        task.analyze.CopyFrom(AnalyzeTask(config=config))
+        task.analyze.CopyFrom(AnalyzeTask(config=config, user_id=caller.user_id))
         [fact] = await self._facts.of(task)
         return fact
 
@@ -285,3 +290,113 @@ async def test_a_provider_that_refuses_has_a_code(
     llm.plan = [step]
     fact = await asking.fact(ada, config)
     assert ({code}, False) == ({caught.value.code, fact.failed.code}, "sk-secret" in f"{caught.value}{fact}")
+
+
+@pytest.fixture
+async def borrowing(
+    base: tuple[dict[str, Any], Record], facts: Facts, server_directory: Path, llm: LlmServer
+) -> AsyncIterator[Analysis]:
+    """The running service without a provider of its own; keys for Anthropic go to the server here."""
+    settings, record = base
+    more = {"user_key_bases": {"anthropic": llm.anthropic_url}, "llm_max_attempts": 1}
+    values = {**settings, **more, "listen": f"unix:{server_directory}/borrowing.sock"}
+    async with running(serve, AnalysisSettings(**values)) as channel:
+        yield Analysis(channel, record, facts)
+
+
+async def person(auth: AuthSettings, provider: str = "", key: str = "") -> Caller:
+    """Somebody new, with a key for a provider."""
+    caller = await Caller.register(auth)
+    if provider:
+        await put_key(auth, caller, provider, key)
+    return caller
+
+
+async def put_key(auth: AuthSettings, caller: Caller, provider: str, key: str) -> None:
+    """Stores a key of the caller's."""
+    channel = client.connect(auth.listen, auth)
+    request = PutProviderKeyRequest(provider=provider, key=key)
+    await caller.call(ProviderKeyServiceStub(channel).PutProviderKey, request)
+    await channel.close()
+
+
+SUMMARY = AnalysisConfig(analysis_type="summary")
+
+
+async def test_a_users_own_key_is_used(
+    asking: Analysis, llm: LlmServer, auth_service: AuthSettings, ada: Caller
+) -> None:
+    """For tasks and for direct callers, in place of the deployment's, which others' analyses are made with."""
+    mine = await person(auth_service, "openai", "sk-proj-of-somebody")
+    fact = await asking.fact(mine, SUMMARY)
+    assert fact.HasField("analyzed"), fact
+    await asking.analyze(mine, SUMMARY, PAGES)
+    await asking.fact(ada, SUMMARY)
+    assert ["Bearer sk-proj-of-somebody"] * 2 + ["Bearer sk-secret"] == llm.keys
+    assert b"of-somebody" not in fact.SerializeToString()
+
+
+async def test_a_users_own_key_suffices(borrowing: Analysis, llm: LlmServer, auth_service: AuthSettings) -> None:
+    """Where the deployment has no model: the usual one of the key's provider is asked, or the one that is named."""
+    mine = await person(auth_service, "anthropic", "sk-ant-api03-of-somebody")
+    fact = await borrowing.fact(mine, SUMMARY)
+    assert "anthropic/claude-sonnet-5" == fact.analyzed.outcome.model_version
+    options = Struct()
+    options.update({"model": "claude-opus-5"})
+    await borrowing.fact(mine, AnalysisConfig(analysis_type="summary", options=options))
+    assert ["claude-sonnet-5", "claude-opus-5"] == [request["model"] for request in llm.requests]
+    assert {"sk-ant-api03-of-somebody"} == set(llm.keys)
+
+
+async def test_without_any_key_nothing_is_sent(
+    borrowing: Analysis, llm: LlmServer, auth_service: AuthSettings, ada: Caller
+) -> None:
+    """Another user's key in the same organization does not help; nor does one of another organization's user."""
+    mine = await person(auth_service, "anthropic", "sk-ant-api03-of-somebody")
+    colleague = Caller(mine.token, str(uuid.uuid4()), mine.organization_id)
+    stranger = Caller(ada.token, mine.user_id, ada.organization_id)
+    nobody = Caller(ada.token, "", ada.organization_id)
+    facts = [await borrowing.fact(one, SUMMARY) for one in (colleague, stranger, nobody, ada)]
+    assert [("pagemesh-local", "")] * 4 == [
+        (fact.analyzed.outcome.model_version.split()[0], fact.failed.code) for fact in facts
+    ]
+    assert [] == llm.requests
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_users_key_that_is_refused_ends_the_task(
+    borrowing: Analysis, llm: LlmServer, auth_service: AuthSettings, status: int
+) -> None:
+    """At once, under its own code; the key is in neither the fact nor the error."""
+    mine = await person(auth_service, "anthropic", "sk-ant-api03-of-somebody")
+    llm.plan = [Fail(status, echo_key=True)] * 2
+    fact = await borrowing.fact(mine, SUMMARY)
+    with pytest.raises(InvalidArgument) as caught:
+        await borrowing.analyze(mine, SUMMARY, PAGES)
+    assert ["provider_rejected_user_key"] * 2 == [fact.failed.code, caught.value.code]
+    assert (2, False) == (len(llm.requests), "of-somebody" in f"{fact}{caught.value}{caught.value.details}")
+
+
+async def test_another_providers_model_needs_a_key_for_it(
+    asking: Analysis, llm: LlmServer, auth_service: AuthSettings
+) -> None:
+    """The deployment's key is sent to nobody else."""
+    options = Struct()
+    options.update({"model": "anthropic/claude-sonnet-5"})
+    mine = await person(auth_service, "openai", "sk-proj-of-somebody")
+    fact = await asking.fact(mine, AnalysisConfig(analysis_type="summary", options=options))
+    assert ("provider_key_missing", []) == (fact.failed.code, llm.requests)
+
+
+async def test_a_key_that_was_altered_ends_the_task(
+    borrowing: Analysis, llm: LlmServer, auth_service: AuthSettings
+) -> None:
+    """It is told to the user, who can store it again; nothing is asked with it."""
+    mine = await person(auth_service, "anthropic", "sk-ant-api03-of-somebody")
+    async with await psycopg.AsyncConnection.connect(dsn(auth_service), options="-c search_path=auth") as connection:
+        statement = "UPDATE provider_keys SET sealed = sealed || '\\x00' WHERE user_id = %s"
+        await connection.execute(statement, (mine.user_id,))
+    fact = await borrowing.fact(mine, SUMMARY)
+    assert ("provider_key_unreadable", []) == (fact.failed.code, llm.requests)
+    await put_key(auth_service, mine, "anthropic", "sk-ant-api03-of-somebody")
+    assert (await borrowing.fact(mine, SUMMARY)).HasField("analyzed")

@@ -19,9 +19,9 @@ from pagemesh.results.v1.usage_pb2_grpc import UsageServiceStub
 from services.results.service import serve
 from services.results.settings import ResultsSettings
 from tests.contract.test_results import Results, inspected, submission
-from tests.support.services import SECRET, Caller, Hands, running
+from tests.support.services import ARRIVAL_SECRET, Caller, Hands, running
 
-SEALER = Sealer(SECRET, ARRIVAL_SEAL)
+SEALER = Sealer(ARRIVAL_SECRET, ARRIVAL_SEAL)
 
 
 class Record(Results):

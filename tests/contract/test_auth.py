@@ -34,7 +34,7 @@ from mesh.errors import (
 from mesh.identity import TokenVerifier
 from pagemesh.auth.v1 import auth_pb2, auth_pb2_grpc
 from services.auth.__main__ import serve
-from services.auth.keys import WrongMasterKey
+from services.auth.master_keys import WrongMasterKey
 from services.auth.settings import AuthSettings
 from services.auth.store import SCHEMA, Store
 

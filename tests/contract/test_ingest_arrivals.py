@@ -8,9 +8,9 @@ from mesh.seal import ARRIVAL_SEAL, Sealer
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
 from tests.contract.test_ingest import Ingest, ingest  # noqa: F401  # a fixture
 from tests.support import documents, hostile
-from tests.support.services import SECRET, Caller
+from tests.support.services import ARRIVAL_SECRET, Caller
 
-SEALER = Sealer(SECRET, ARRIVAL_SEAL)
+SEALER = Sealer(ARRIVAL_SECRET, ARRIVAL_SEAL)
 
 
 async def test_ingest_reads_small_documents_as_they_arrive(ingest: Ingest, ada: Caller) -> None:  # noqa: F811

@@ -112,7 +112,7 @@ async def target(
             },
         }
         async with identity_mesh(settings.model_copy(update=changed), Path(directory)) as running:
-            yield Range(running, settings.master_key_bytes(), corp, github, forger)
+            yield Range(running, settings.master_keys()[0], corp, github, forger)
 
 
 def refused(answer: httpx.Response) -> tuple[int, str]:
@@ -155,8 +155,8 @@ async def test_a_state_of_another_provider_is_refused(target: Range) -> None:
 
 async def test_a_state_expires(target: Range) -> None:
     """Ten minutes after it was made."""
-    _, expired = States(target.master_key, timedelta(seconds=-1)).begin("github", "")
-    _, fresh = States(target.master_key, timedelta(seconds=60)).begin("github", "")
+    _, expired = States([target.master_key], timedelta(seconds=-1)).begin("github", "")
+    _, fresh = States([target.master_key], timedelta(seconds=60)).begin("github", "")
     assert BAD_STATE == refused(await target.finish("github", {"code": "any", "state": expired}))
     assert BAD_CODE == refused(await target.finish("github", {"code": "any", "state": fresh}))
 
@@ -174,7 +174,7 @@ async def test_a_state_cannot_be_altered_or_made_elsewhere(target: Range) -> Non
     for place in range(0, len(sealed), 16):
         altered = sealed[:place] + ("A" if sealed[place] != "A" else "B") + sealed[place + 1 :]
         assert BAD_STATE == refused(await target.finish("github", {**returned, "state": altered}))
-    _, foreign = States(bytes(32)).begin("github", "")
+    _, foreign = States([bytes(32)]).begin("github", "")
     assert BAD_STATE == refused(await target.finish("github", {**returned, "state": foreign}))
     assert 200 == (await target.finish("github", returned)).status_code
 

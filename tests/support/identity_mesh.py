@@ -84,6 +84,11 @@ class IdentityMesh:
         async with self.connection() as connection:
             await connection.execute(statement.encode(), values)
 
+    async def rows(self, statement: str, *values: object) -> list[TupleRow]:
+        """Reads the record behind the service's back."""
+        async with self.connection() as connection:
+            return await (await connection.execute(statement.encode(), values)).fetchall()
+
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[psycopg.AsyncConnection[TupleRow]]:
         """A connection to the record; its transaction is committed at the end of the block."""

@@ -1,8 +1,9 @@
-"""An OpenAI-compatible chat server on loopback for tests: real HTTP, real JSON, answers drawn from the request.
+"""A chat server on loopback for tests: real HTTP, real JSON, answers drawn from the request.
 
-It is no language model. It reads the pages between the document markers of the request, quotes what it finds there
-("Label: value" lines, first lines), and fills the JSON schema that the request carries. What it should do wrong is
-put into `plan`, one step a request: `Fail(429, retry_after=…)`, `Say("text")`, `Slow(seconds)`.
+It speaks OpenAI's form under `url` and Anthropic's under `anthropic_url`. It is no language model. It reads the pages
+between the document markers of the request, quotes what it finds there ("Label: value" lines, first lines), and fills
+the JSON schema that the request carries. What it should do wrong is put into `plan`, one step a request:
+`Fail(429, retry_after=…)`, `Say("text")`, `Slow(seconds)`.
 """
 
 from __future__ import annotations
@@ -81,11 +82,17 @@ class LlmServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
+    @property
+    def anthropic_url(self) -> str:
+        return self.url.removesuffix("/v1")
+
     def answer(self, http: BaseHTTPRequestHandler) -> None:
         """Take one request: the next step of the plan, or an honest answer."""
-        body = json.loads(http.rfile.read(int(http.headers["Content-Length"])))
-        self.requests.append(body)
-        self.keys.append(http.headers.get("Authorization", ""))
+        sent = json.loads(http.rfile.read(int(http.headers["Content-Length"])))
+        self.requests.append(sent)
+        self.keys.append(http.headers.get("Authorization") or http.headers.get("x-api-key") or "")
+        is_anthropic = http.path.endswith("/messages")
+        body = _as_chat(sent) if is_anthropic else sent
         step = self.plan.pop(0) if self.plan else None
         if isinstance(step, Slow):
             time.sleep(step.seconds)
@@ -98,7 +105,7 @@ class LlmServer:
             )
         else:
             text = step.text if isinstance(step, Say) else json.dumps(self._compose(body), ensure_ascii=False)
-            _send(http, 200, _completion(body, text))
+            _send(http, 200, (_message if is_anthropic else _completion)(body, text))
 
     def _compose(self, body: Mapping[str, Any]) -> dict[str, Any]:
         told = "\n".join(message["content"] for message in body["messages"])
@@ -112,6 +119,19 @@ class LlmServer:
             answer["key_metrics"]["profit"] = "$9,999,999"
             answer["evidence"]["key_metrics.profit"] = [{"page": 1, "quote": "The profit came to $9,999,999 in all"}]
         return _shaped(answer, _schema(body))
+
+
+def _as_chat(body: Mapping[str, Any]) -> dict[str, Any]:
+    """A request in Anthropic's form in OpenAI's."""
+    system = [{"role": "system", "content": body.get("system", "")}]
+    messages = [{**each, "content": _text(each["content"])} for each in (*system, *body["messages"])]
+    schema = body.get("output_format", {}).get("schema")
+    wanted = {"response_format": {"json_schema": {"schema": schema}}} if schema else {}
+    return {"model": body["model"], "messages": messages, **wanted}
+
+
+def _text(content: str | list[dict[str, Any]]) -> str:
+    return content if isinstance(content, str) else "\n".join(part["text"] for part in content)
 
 
 def _read(pages: Mapping[int, str], told: str) -> dict[str, Any]:
@@ -187,6 +207,19 @@ def _completion(body: Mapping[str, Any], text: str) -> dict[str, Any]:
         "model": body["model"],
         "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": sizes[0], "completion_tokens": sizes[1], "total_tokens": sum(sizes)},
+    }
+
+
+def _message(body: Mapping[str, Any], text: str) -> dict[str, Any]:
+    usage = _completion(body, text)["usage"]
+    return {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": body["model"],
+        "content": [{"type": "text", "text": text}],
+        "stop_reason": "end_turn",
+        "usage": {"input_tokens": usage["prompt_tokens"], "output_tokens": usage["completion_tokens"]},
     }
 
 

@@ -27,6 +27,7 @@ from pagemesh.work.v1.work_pb2 import Fact, Task
 from services.auth.settings import AuthSettings
 
 SECRET = "shared among services"
+ARRIVAL_SECRET = "shared by ingest and results"
 KINDS = ("inspect", "extract", "ocr", "analyze")
 _SECONDS = 60.0
 

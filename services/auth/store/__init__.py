@@ -9,8 +9,10 @@ from services.auth.store.events import EventStore
 from services.auth.store.external_identities import ExternalIdentityStore
 from services.auth.store.failures import FailureStore
 from services.auth.store.keys import KeyStore
+from services.auth.store.master_keys import MasterKeyStore
 from services.auth.store.members import MemberStore
 from services.auth.store.people import PeopleStore
+from services.auth.store.provider_keys import ProviderKeyStore
 from services.auth.store.tenants import TenantStore
 
 
@@ -26,6 +28,8 @@ class Store(
     TenantStore,
     PeopleStore,
     ActionStore,
+    ProviderKeyStore,
+    MasterKeyStore,
 ):
     """Everything that the service keeps. Every method raises Unavailable while the database is away."""
 

@@ -71,6 +71,7 @@ async def _take_back(connection: AsyncConnection, user_id: UUID) -> list[Identit
     generation: int = await connection.scalar(_FORGET_PASSWORD, {"id": user_id})
     await connection.execute(_END_SESSIONS, {"id": user_id})
     await connection.execute(_REVOKE_KEYS, {"id": user_id})
+    await connection.execute(_ERASE_PROVIDER_KEYS, {"id": user_id})  # a stranger's would be sent the owner's documents
     events = [await record_event(connection, "user_signed_out", user_id, _LONGEST, generation)]
     organization_id = await connection.scalar(_LONE_ORGANIZATION, {"id": user_id})
     if organization_id is not None:
@@ -113,6 +114,7 @@ _LONE_ORGANIZATION = text("""
         SELECT FROM users m WHERE m.organization_id = u.organization_id AND m.id <> u.id AND m.deleted_at IS NULL
     )
 """)
+_ERASE_PROVIDER_KEYS = text("DELETE FROM provider_keys WHERE user_id = :id")
 _DELETE_INVITATIONS = text("DELETE FROM invitations WHERE organization_id = :id")
 _DELETE_SECRETS = text("""
     DELETE FROM oauth_secrets s USING oauth_clients c WHERE c.id = s.client_id AND c.organization_id = :id

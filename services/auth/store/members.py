@@ -87,6 +87,7 @@ class MemberStore(Database):
             if member.role == "admin" and not alone:
                 await _require_another_admin(connection, organization_id, user_id)
             await connection.execute(_DELETE_USER, {"id": user_id})
+            await connection.execute(_ERASE_PROVIDER_KEYS, {"id": user_id})
             await connection.execute(_END_SESSIONS, {"id": user_id})
             await connection.execute(_UNLINK, {"id": user_id})
             events = [await record_event(connection, "user_deleted", user_id, life)]
@@ -162,5 +163,6 @@ _CHANGE_MEMBER = text("""
     WHERE id = :id RETURNING generation
 """)
 _DELETE_USER = text("UPDATE users SET is_active = false, deleted_at = now(), updated_at = now() WHERE id = :id")
+_ERASE_PROVIDER_KEYS = text("DELETE FROM provider_keys WHERE user_id = :id")
 _END_SESSIONS = text("UPDATE sessions SET ended_at = now() WHERE user_id = :id AND ended_at IS NULL")
 _UNLINK = text("DELETE FROM external_identities WHERE user_id = :id")

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import logging
 import time
@@ -143,6 +144,46 @@ async def test_keys_stay_out_of_logs_and_repr(
     assert KEY not in repr(settings)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_users_own_key_that_is_refused_is_told_apart(
+    server: LlmServer, settings: LlmSettings, status: int
+) -> None:
+    """It is the user who has to do something, and trying again is of no use."""
+    server.plan = [Fail(status, echo_key=True)]
+    fault = await fault_of(replace(settings, key_of_user=True))
+    assert ("provider_rejected_user_key", False, 1) == (fault.code, fault.retryable, len(server.requests))
+    assert KEY not in f"{fault} {fault.__cause__} {fault.__context__}"
+
+
+@pytest.mark.parametrize("step", [Say("{}"), Fail(401, echo_key=True)], ids=["answer", "refusal"])
+async def test_a_users_own_key_is_not_kept(server: LlmServer, settings: LlmSettings, step: Fail | Say) -> None:
+    """When the analysis has ended no client that holds the key is left, whatever became of it."""
+    mine = replace(settings, api_key="sk-of-a-user-0123456789", key_of_user=True)
+    server.plan = [step] * 2
+    await fault_of(mine)
+    server.plan = []
+    await asked(settings)
+    import litellm  # now, since the first import by others would ask the internet for prices
+
+    kept = [getattr(client, "api_key", None) for client in litellm.in_memory_llm_clients_cache.cache_dict.values()]
+    assert ("Bearer sk-of-a-user-0123456789", False) == (server.keys[0], "sk-of-a-user-0123456789" in kept)
+
+
+async def test_analyses_of_one_user_do_not_end_one_another(server: LlmServer, settings: LlmSettings) -> None:
+    """They share clients with the key; the first that ends takes nothing away from the others."""
+    mine = replace(settings, api_key="sk-of-a-user-0123456789", key_of_user=True)
+    server.plan = [Slow(0.0), Slow(0.3), Slow(0.3)]
+    results = await asyncio.gather(*(asked(mine) for _ in range(3)))
+    assert ({"openai/tiny"}, 3) == ({result.model_version for result in results}, len(server.requests))
+
+
+async def test_anthropic_is_asked_in_its_own_form(server: LlmServer, settings: LlmSettings) -> None:
+    """The key goes where Anthropic wants it, the shape is asked for, and the answer is read."""
+    result = await asked(replace(settings, model="anthropic/claude-sonnet-5", api_base=server.anthropic_url))
+    assert ([KEY], "anthropic/claude-sonnet-5") == (server.keys, result.model_version)
+    assert result.result_data["summary"].startswith("Quarterly report")
+
+
 async def test_a_bad_answer_is_repaired_once(server: LlmServer, settings: LlmSettings) -> None:
     """An answer that is no JSON is shown to the model with the reason, and the second one counts."""
     server.plan = [Say("Sure! Here is your summary.")]
@@ -230,12 +271,6 @@ async def test_excluded_tags_are_taken_out(settings: LlmSettings) -> None:
     result = await asked(settings, "tagging", exclude_tags=["confidential"])
     assert ["annual revenue"] == result.result_data["tags"]
     assert ["annual revenue"] == [item["tag"] for item in result.result_data["tags_detail"]]
-
-
-async def test_the_request_may_name_the_model(server: LlmServer, settings: LlmSettings) -> None:
-    """`options.model` goes before the configured model."""
-    await asked(settings, model="openai/other")
-    assert "other" == server.requests[0]["model"]
 
 
 def test_parts_hold_to_their_size() -> None:

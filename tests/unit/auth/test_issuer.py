@@ -16,7 +16,7 @@ from tests.support import forger as forged
 from tests.support.forger import Forger
 from tests.support.sign_in import forger_settings
 
-STATE, SEALED = States(bytes(32)).begin("forged", "")
+STATE, SEALED = States([bytes(32)]).begin("forged", "")
 
 
 @pytest.fixture(scope="module")

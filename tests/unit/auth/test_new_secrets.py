@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from services.auth.keys import MasterKey
+from services.auth.master_keys import MasterKey
 from services.auth.new_secrets import NewSecrets
 
 SECRETS = NewSecrets(MasterKey(b"m" * 32))

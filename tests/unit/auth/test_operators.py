@@ -8,12 +8,13 @@ from pydantic import SecretStr
 
 from mesh.errors import Forbidden, Unauthenticated
 from mesh.identity import AUDIENCE, OPERATOR_AUDIENCE, OPERATOR_ROLE, TokenVerifier
-from services.auth.keys import KeyRing, MasterKey, SealedKey
+from services.auth.keys import KeyRing, SealedKey
 from services.auth.operators import Operators, name_of
 from services.auth.settings import AuthSettings
 from services.auth.tokens import AccessTokens
+from tests.unit.auth.masters import Held, masters
 
-MASTER = MasterKey(b"m" * 32)
+MASTER = masters(b"m")
 _KEY = "bW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW1tbW0="
 
 
@@ -28,7 +29,7 @@ class Shelf:
 @pytest.fixture
 async def ring() -> KeyRing:
     """A ring with one key."""
-    ring = KeyRing(Shelf(), MASTER, timedelta(days=30))
+    ring = KeyRing(Shelf(), Held(MASTER), timedelta(days=30))
     await ring.load()
     return ring
 

@@ -14,13 +14,14 @@ import pytest
 
 from mesh.errors import Forbidden, InvalidArgument, Unauthenticated
 from mesh.identity import Identity, TokenVerifier
-from services.auth.keys import KeyRing, MasterKey, SealedKey, SigningKey, new_key
+from services.auth.keys import KeyRing, SealedKey, SigningKey, new_key, seal
 from services.auth.service_tokens import ServiceTokens
 from services.auth.tokens import AccessTokens, Subject, fingerprint, new_refresh_token
+from tests.unit.auth.masters import Held, masters
 from tests.unit.auth.organizations import ORGANIZATION, Book
 
 SUBJECT = Subject("user-1", "organization-1", "admin", "pro", "session-1", organization_generation=4)
-MASTER = MasterKey(b"m" * 32)
+MASTER = masters(b"m")
 KEY = new_key()
 
 
@@ -29,13 +30,13 @@ class Shelf:
 
     async def signing_keys(self, candidate: SealedKey, term: timedelta) -> Sequence[SealedKey]:
         """That key."""
-        return [MASTER.seal(KEY)]
+        return [seal(KEY, MASTER)]
 
 
 @pytest.fixture(scope="module")
 async def ring() -> KeyRing:
     """A ring with KEY."""
-    ring = KeyRing(Shelf(), MASTER, timedelta(days=30))
+    ring = KeyRing(Shelf(), Held(MASTER), timedelta(days=30))
     await ring.load()
     return ring
 

@@ -8,10 +8,12 @@ import pytest
 
 from mesh.errors import Unavailable
 from services.auth import upkeep as module
-from services.auth.keys import KeyRing, MasterKey, SealedKey, WrongMasterKey, new_key
+from services.auth.keys import KeyRing, SealedKey, new_key, seal
+from services.auth.master_keys import WrongMasterKey
 from services.auth.upkeep import keeping_up, upkeep
+from tests.unit.auth.masters import Held, masters
 
-MASTER = MasterKey(b"m" * 32)
+MASTER = masters(b"m")
 
 
 class Shelf:
@@ -19,7 +21,7 @@ class Shelf:
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.failure = failure
-        self.key = MASTER.seal(new_key())
+        self.key = seal(new_key(), MASTER)
         self.swept = asyncio.Semaphore(0)
 
     async def signing_keys(self, candidate: SealedKey, term: timedelta) -> Sequence[SealedKey]:
@@ -35,7 +37,7 @@ class Shelf:
 
 def ring_of(shelf: Shelf) -> KeyRing:
     """A ring that loads from the shelf."""
-    return KeyRing(shelf, MASTER, timedelta(days=30))
+    return KeyRing(shelf, Held(MASTER), timedelta(days=30))
 
 
 async def test_follows_the_keys_of_other_replicas() -> None:
@@ -43,7 +45,7 @@ async def test_follows_the_keys_of_other_replicas() -> None:
     shelf = Shelf()
     keys = ring_of(shelf)
     await upkeep(keys, shelf)
-    shelf.key = MASTER.seal(new_key())
+    shelf.key = seal(new_key(), MASTER)
     assert shelf.key.kid not in await keys.jwks()
     await upkeep(keys, shelf)
     assert shelf.key.kid in await keys.jwks()

@@ -137,8 +137,18 @@ def test_foreign_process_is_not_taken_for_the_supervisor(layout: Layout) -> None
     assert (1, 0) == (status(layout), down(layout))
 
 
+def test_services_know_no_secret_that_they_do_not_need(running: Layout) -> None:
+    """Those who open what others sent cannot act as a service; the master key is for `auth` alone."""
+    environ = {
+        name: Path(f"/proc/{process.pid}/environ").read_bytes() for name, process in _state(running).processes.items()
+    }
+    secret = running.secret("service").encode()
+    assert {"auth", "analysis", "gateway"} == {name for name, told in environ.items() if secret in told}
+    assert {"auth"} == {name for name, told in environ.items() if b"PAGEMESH_MASTER_KEY" in told}
+
+
 def test_secrets_are_not_told(running: Layout) -> None:
     """`stack.json` must hold no secret."""
     told = json.dumps(json.loads(running.stack_file.read_text()))
     secrets = [path.read_text().strip() for path in running.secrets.iterdir()]
-    assert (5, []) == (len(secrets), [secret for secret in secrets if secret in told])
+    assert (6, []) == (len(secrets), [secret for secret in secrets if secret in told])

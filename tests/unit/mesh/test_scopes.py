@@ -14,6 +14,7 @@ from mesh.errors import Forbidden, Internal
 from mesh.identity import OPERATOR_ROLE, Identity
 from mesh.settings import MeshSettings
 from services.auth.servicer import PUBLIC_METHODS
+from services.gateway.neighbours import SERVICES
 from tests.support.mesh_server import serving
 
 
@@ -32,7 +33,9 @@ METHODS = sorted(method_names())
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_says_its_scope(method: str) -> None:
     """A new method cannot be forgotten: without a scope it is refused to everybody, and this fails."""
-    assert scopes.of_method(method) in (scopes.PUBLIC, scopes.ANY, scopes.ACCOUNT, scopes.OPERATOR, *scopes.GRANTABLE)
+    scope = scopes.of_method(method)
+    known = {scopes.PUBLIC, scopes.ANY, scopes.ACCOUNT, scopes.OPERATOR, *scopes.GRANTABLE}
+    assert scope in known | {f"{scopes.SERVICE}{name}" for name in SERVICES}
 
 
 def test_there_are_methods() -> None:
@@ -98,6 +101,20 @@ def test_every_method_of_operators_is_for_them_alone() -> None:
 def test_some_methods_are_for_anybody_with_a_credential() -> None:
     """An empty list suffices."""
     scopes.require(caller(), scopes.ANY)
+
+
+@pytest.mark.parametrize(
+    ("role", "subject"),
+    [("service", "service:ingest"), ("user", "service:analysis"), ("admin", "u"), ("client", "service:analysis")],
+)
+def test_a_method_of_one_service_is_for_nobody_else(role: str, subject: str) -> None:
+    """Neither for another service nor for a person, whatever the token's list says."""
+    scope = "service:analysis"
+    scopes.require(Identity(scope, "o", "service", "free", "", time.time() + 60), scope)
+    for granted in (None, frozenset({scope})):
+        with pytest.raises(Forbidden) as caught:
+            scopes.require(Identity(subject, "o", role, "free", "", time.time() + 60, scopes=granted), scope)
+        assert "FORBIDDEN" == caught.value.reason
 
 
 async def nothing() -> None:

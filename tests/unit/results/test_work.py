@@ -1,6 +1,7 @@
 """Tasks as messages."""
 
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
@@ -71,6 +72,14 @@ def test_an_analysis_carries_its_question_and_no_password() -> None:
     task = sent(NewTask("analyze"), analysis_job())
     assert ("analyze", "summary") == (task.WhichOneof("work"), task.analyze.config.analysis_type)
     assert b"secret" not in sent(NewTask("analyze"), reading_job(analysis=True)).SerializeToString()
+
+
+@pytest.mark.parametrize("job", [analysis_job(), reading_job(analysis=True)], ids=["analysis", "reading"])
+def test_an_analysis_says_who_asked_for_it(job: JobRecord) -> None:
+    """That is whose provider key is used; the document may be somebody else's."""
+    asker = uuid4()
+    task = sent(NewTask("analyze"), replace(job, user_id=asker))
+    assert str(asker) == task.analyze.user_id
 
 
 @pytest.mark.parametrize(("priority", "lane"), [(9, "high"), (5, "normal"), (0, "low")])

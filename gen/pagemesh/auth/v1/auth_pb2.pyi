@@ -575,6 +575,9 @@ class GetMeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_FIELD_NUMBER: _builtins.int
+    MASKED_ANTHROPIC_KEY_FIELD_NUMBER: _builtins.int
+    masked_anthropic_key: _builtins.str
+    """What is shown of its key for Anthropic; absent: it has none."""
     @_builtins.property
     def user(self) -> Global___User:
         """The account of the verified token."""
@@ -583,12 +586,15 @@ class GetMeResponse(_message.Message):
         self,
         *,
         user: Global___User | None = ...,
+        masked_anthropic_key: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_masked_anthropic_key", b"_masked_anthropic_key", "masked_anthropic_key", b"masked_anthropic_key", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_masked_anthropic_key", b"_masked_anthropic_key", "masked_anthropic_key", b"masked_anthropic_key", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__masked_anthropic_key: _TypeAlias = _typing.Literal["masked_anthropic_key"]  # noqa: Y015
+    _WhichOneofArgType__masked_anthropic_key: _TypeAlias = _typing.Literal["_masked_anthropic_key", b"_masked_anthropic_key"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__masked_anthropic_key) -> _WhichOneofReturnType__masked_anthropic_key | None: ...
 
 Global___GetMeResponse: _TypeAlias = GetMeResponse  # noqa: Y015
 
@@ -689,6 +695,9 @@ class UpdateMeResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_FIELD_NUMBER: _builtins.int
+    MASKED_ANTHROPIC_KEY_FIELD_NUMBER: _builtins.int
+    masked_anthropic_key: _builtins.str
+    """As in GetMeResponse."""
     @_builtins.property
     def user(self) -> Global___User:
         """All of it."""
@@ -697,12 +706,15 @@ class UpdateMeResponse(_message.Message):
         self,
         *,
         user: Global___User | None = ...,
+        masked_anthropic_key: _builtins.str | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_masked_anthropic_key", b"_masked_anthropic_key", "masked_anthropic_key", b"masked_anthropic_key", "user", b"user"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user", b"user"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_masked_anthropic_key", b"_masked_anthropic_key", "masked_anthropic_key", b"masked_anthropic_key", "user", b"user"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__masked_anthropic_key: _TypeAlias = _typing.Literal["masked_anthropic_key"]  # noqa: Y015
+    _WhichOneofArgType__masked_anthropic_key: _TypeAlias = _typing.Literal["_masked_anthropic_key", b"_masked_anthropic_key"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__masked_anthropic_key) -> _WhichOneofReturnType__masked_anthropic_key | None: ...
 
 Global___UpdateMeResponse: _TypeAlias = UpdateMeResponse  # noqa: Y015
 

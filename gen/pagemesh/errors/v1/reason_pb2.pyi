@@ -120,6 +120,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The schema asked for is itself invalid."""
     ERROR_REASON_OUTPUT_SCHEMA_UNSUPPORTED: _ErrorReason.ValueType  # 78
     """The built-in analyzer cannot fill what the schema requires."""
+    ERROR_REASON_PROVIDER_REJECTED_USER_KEY: _ErrorReason.ValueType  # 79
+    """The provider refuses the key that the user stored for it."""
+    ERROR_REASON_PROVIDER_KEY_MISSING: _ErrorReason.ValueType  # 80
+    """Neither the user nor the deployment has a key for the provider of the model asked for."""
+    ERROR_REASON_PROVIDER_KEY_UNREADABLE: _ErrorReason.ValueType  # 81
+    """A stored key does not open: it was altered, or its master key is gone."""
     ERROR_REASON_WORKER_LOST: _ErrorReason.ValueType  # 90
     """A worker took the task repeatedly and never reported: `{"deliveries": "5"}`."""
     ERROR_REASON_RATE_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 110
@@ -228,6 +234,12 @@ ERROR_REASON_INVALID_OUTPUT_SCHEMA: ErrorReason.ValueType  # 77
 """The schema asked for is itself invalid."""
 ERROR_REASON_OUTPUT_SCHEMA_UNSUPPORTED: ErrorReason.ValueType  # 78
 """The built-in analyzer cannot fill what the schema requires."""
+ERROR_REASON_PROVIDER_REJECTED_USER_KEY: ErrorReason.ValueType  # 79
+"""The provider refuses the key that the user stored for it."""
+ERROR_REASON_PROVIDER_KEY_MISSING: ErrorReason.ValueType  # 80
+"""Neither the user nor the deployment has a key for the provider of the model asked for."""
+ERROR_REASON_PROVIDER_KEY_UNREADABLE: ErrorReason.ValueType  # 81
+"""A stored key does not open: it was altered, or its master key is gone."""
 ERROR_REASON_WORKER_LOST: ErrorReason.ValueType  # 90
 """A worker took the task repeatedly and never reported: `{"deliveries": "5"}`."""
 ERROR_REASON_RATE_LIMIT_EXCEEDED: ErrorReason.ValueType  # 110

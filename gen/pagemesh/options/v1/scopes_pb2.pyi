@@ -16,6 +16,7 @@ scope: _extension_dict._ExtensionFieldDescriptor[_descriptor_pb2.MethodOptions, 
 "public": no credential is needed;
 "any": any good credential;
 "account": only tokens without a list of scopes, those of people above all;
-"operator": only tokens of those who run the installation, which are good for nothing else.
+"operator": only tokens of those who run the installation, which are good for nothing else;
+"service:<name>": only tokens of that service of this installation.
 A method without it is refused to everybody.
 """

@@ -106,8 +106,8 @@ class Arrival(_message.Message):
     inspected: _builtins.bytes
     """A serialized `pagemesh.ingest.v1.DocumentInspected`."""
     seal: _builtins.bytes
-    """Ingest's word for it: a caller cannot make up pages. HMAC-SHA-256 with the installation's secret over `inspected`
-    and the document's storage key; see mesh/seal.py.
+    """Ingest's word for it: a caller cannot make up pages. HMAC-SHA-256 under the secret of ingest and results over
+    `inspected` and the document's storage key; see mesh/seal.py.
     """
     microseconds: _builtins.int
     """How long the reading took, in microseconds."""

@@ -121,7 +121,7 @@ class Accounts:
     async def me(self, call: Call[NoBody, NoQuery]) -> Response:
         """The caller's account."""
         answer = await client.call(self._neighbours.accounts.GetMe, auth_pb2.GetMeRequest())
-        return json_response(render.me(answer.user))
+        return json_response(render.me(answer))
 
     async def change(self, call: Call[models.MeBody, NoQuery]) -> Response:
         """Changes the caller's account."""
@@ -133,7 +133,7 @@ class Accounts:
             language=chosen.language,
         )
         changed = await client.call(self._neighbours.accounts.UpdateMe, request)
-        return json_response(render.me(changed.user))
+        return json_response(render.me(changed))
 
     async def delete(self, call: Call[NoBody, NoQuery]) -> Response:
         """Deletes the caller's account."""

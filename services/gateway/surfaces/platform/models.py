@@ -1,10 +1,22 @@
 """What requests to the platform API must hold."""
 
+import re
 from datetime import date
 from typing import Annotated, Any, Literal
 
 import orjson
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    field_validator,
+)
+from pydantic.config import JsonDict
+from pydantic_core import PydanticCustomError
 
 from services.gateway.listing import PageQuery
 from services.gateway.validation import Body, Query, Text
@@ -43,6 +55,20 @@ Languages = Annotated[
     str,
     StringConstraints(max_length=200, pattern=r"^[a-z]{3}(_[A-Za-z0-9]{1,16})*(\+[a-z]{3}(_[A-Za-z0-9]{1,16})*){0,9}$"),
 ]
+
+_KEY = re.compile(r"[\x21-\x7e]{8,1024}(?<!\*\*\*)")  # not what is shown of one
+_KEY_SCHEMA: JsonDict = {"minLength": 8, "maxLength": 1024, "pattern": r"^[\x21-\x7e]+$"}
+
+
+def _check_key(key: SecretStr) -> SecretStr:
+    if not _KEY.fullmatch(key.get_secret_value()):
+        raise PydanticCustomError(
+            "key", "A key has 8 to 1024 printable ASCII characters, no blanks, and no stars at its end"
+        )
+    return key
+
+
+ProviderKey = Annotated[SecretStr, Field(json_schema_extra=_KEY_SCHEMA), AfterValidator(_check_key)]
 
 _DEEPEST_OPTIONS = 32
 
@@ -148,6 +174,24 @@ class ApiKeyBody(Body):
         default=None, max_length=8, description="What the key is for; left out: whatever its owner may do."
     )
     expires_at: AwareDatetime | None = Field(default=None, description="Left out: never.")
+
+
+class SecretBody(Body):
+    """A body that no message of an error repeats."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+
+class AnthropicKeyBody(SecretBody):
+    """The caller's own key for Anthropic."""
+
+    anthropic_api_key: ProviderKey | None = Field(description="null erases the key that is stored.")
+
+
+class ProviderKeyBody(SecretBody):
+    """The caller's own key for a provider of language models."""
+
+    api_key: ProviderKey | None = Field(description="null erases the key that is stored.")
 
 
 class ClientBody(Body):

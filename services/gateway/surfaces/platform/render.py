@@ -8,7 +8,7 @@ import orjson
 from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from pagemesh.auth.v1 import auth_pb2, clients_pb2, keys_pb2
+from pagemesh.auth.v1 import auth_pb2, clients_pb2, keys_pb2, provider_keys_pb2
 from pagemesh.results.v1 import analysis_pb2, job_pb2
 from services.gateway import polling
 from services.gateway.feed import ENDED, Headers, Status
@@ -70,11 +70,12 @@ def user(account: auth_pb2.User) -> shapes.User:
     }
 
 
-def me(account: auth_pb2.User) -> shapes.Me:
+def me(told: auth_pb2.GetMeResponse | auth_pb2.UpdateMeResponse) -> shapes.Me:
     """The caller's account."""
+    account = told.user
     return {
         **user(account),
-        "anthropic_api_key": None,
+        "anthropic_api_key": told.masked_anthropic_key if told.HasField("masked_anthropic_key") else None,
         "is_verified": account.email_verified,
         "preferences": {
             "theme": account.preferences.theme,
@@ -107,6 +108,16 @@ def api_key(key: keys_pb2.ApiKey) -> shapes.ApiKey:
         "created_at": time(key.created_at),
         "expires_at": time(key.expires_at) if key.HasField("expires_at") else None,
         "last_used": time(key.last_used_at) if key.HasField("last_used_at") else None,
+    }
+
+
+def provider_key(key: provider_keys_pb2.ProviderKey) -> shapes.ProviderKey:
+    """A provider key."""
+    return {
+        "provider": key.provider,
+        "masked_key": key.masked_key,
+        "created_at": time(key.created_at),
+        "updated_at": time(key.updated_at),
     }
 
 

@@ -44,7 +44,7 @@ class Preferences(TypedDict):
 
 
 class Me(User):
-    """The caller's account."""
+    """The caller's account; `anthropic_api_key` is masked, null: there is none."""
 
     anthropic_api_key: str | None
     is_verified: bool
@@ -177,6 +177,32 @@ class ApiKeyList(TypedDict):
     """API keys, newest first."""
 
     items: list[ApiKey]
+    total: int
+    page: int
+    per_page: int
+    pages: int
+
+
+class StoredProviderKey(TypedDict):
+    """What was stored; `masked_key` shows how keys of its kind begin, null: there is none now."""
+
+    message: str
+    masked_key: str | None
+
+
+class ProviderKey(TypedDict):
+    """The caller's own key for a provider of language models, without the key itself."""
+
+    provider: str
+    masked_key: str
+    created_at: Time
+    updated_at: Time
+
+
+class ProviderKeyList(TypedDict):
+    """The caller's own provider keys, in alphabetical order."""
+
+    items: list[ProviderKey]
     total: int
     page: int
     per_page: int
