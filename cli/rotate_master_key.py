@@ -71,7 +71,7 @@ def _told(done: "Rotated") -> str:
     place = f"is in the place of {before}" if before not in (None, done.key_id) else "is in place"
     lines = [
         f"Master key {done.key_id} {place}.",
-        f"Wrapped anew: {done.signing_keys} signing keys, {done.provider_keys} provider keys.",
+        f"Wrapped anew: signing keys: {done.signing_keys}, provider keys: {done.provider_keys}.",
     ]
     if done.unreadable:
         lines.append(
