@@ -246,7 +246,7 @@ async def test_no_key_outlives_an_account_that_is_deleted_meanwhile(mesh: Identi
     """Whoever stores one while the account is being deleted waits, and finds no account."""
     person = await mesh.register()
     user_id = person.session["user"]["id"]
-    async with mesh.transaction() as deleting:
+    async with mesh.connection() as deleting:
         await deleting.execute("UPDATE users SET deleted_at = now() WHERE id = %s", (user_id,))
         storing = asyncio.create_task(put(person))
         await eventually(lambda: _somebody_waits(mesh))
