@@ -9,6 +9,7 @@ import grpc
 from mesh import client, identity
 from mesh.blobs import Blobs
 from mesh.errors import DeadlineExceeded, InvalidArgument, PagemeshError, Unavailable
+from mesh.ids import to_uuid
 from pagemesh.ingest.v1.ingest_pb2 import UploadConfig, UploadRequest, UploadResponse
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceServicer
 from pagemesh.ocr.v1.ocr_pb2 import ListEnginesRequest
@@ -67,6 +68,8 @@ class IngestServicer(IngestServiceServicer):
     async def Upload(self, request_iterator: AsyncIterator[UploadRequest], context: "Context") -> UploadResponse:
         """See the proto."""
         config = await _config(request_iterator)
+        for name in ("document_id", "job_id"):  # before anything is stored
+            to_uuid(getattr(config, name), name)
         await self._languages.require(config.job.languages)
         organization_id = identity.current().organization_id
         stored = await upload.store(self._blobs, organization_id, _chunks(request_iterator), config.max_bytes)
@@ -98,7 +101,6 @@ async def _chunks(requests: AsyncIterator[UploadRequest]) -> AsyncIterator[bytes
 def _submission(config: UploadConfig, stored: upload.Stored) -> SubmitJobRequest:
     document = Document(
         id=config.document_id,
-        filename=upload.safe_name(config.document_id, stored.mime_type),
         original_filename=upload.display_name(config.original_filename),
         file_size=stored.size,
         mime_type=stored.mime_type,

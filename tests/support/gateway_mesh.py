@@ -19,7 +19,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from mesh import identity
+from mesh import identity, ids
 from mesh.blobs import Blobs
 from mesh.errors import AlreadyExists, Forbidden, InvalidArgument, NotFound, TooMuch, Unauthenticated, Unavailable
 from mesh.revocations import Revocations
@@ -234,8 +234,10 @@ class Results(
     ) -> results_pb2.SubmitAnalysisResponse:
         document = self.records.documents[self._mine(request.document_id)]
         config = job_pb2.JobConfig(analysis=request.config)
-        job = job_pb2.Job(id=request.job_id, type=job_pb2.JOB_TYPE_ANALYSIS, stage="queued", config=config)
-        return results_pb2.SubmitAnalysisResponse(job=self.add(identity.current().organization_id, document, job))
+        organization = identity.current().organization_id
+        job_id = str(ids.owned(organization, request.job_id, "job_id"))
+        job = job_pb2.Job(id=job_id, type=job_pb2.JOB_TYPE_ANALYSIS, stage="queued", config=config)
+        return results_pb2.SubmitAnalysisResponse(job=self.add(organization, document, job))
 
     async def GetDocument(
         self, request: results_pb2.GetDocumentRequest, context: object
@@ -316,11 +318,12 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
 
     async def _store(self, config: ingest_pb2.UploadConfig, content: bytes) -> ingest_pb2.UploadResponse:
         organization = identity.current().organization_id
-        key = f"originals/{organization}/{config.document_id}"
+        document_id = str(ids.owned(organization, config.document_id, "document_id"))
+        key = f"originals/{organization}/{document_id}"
         await self._blobs.put(key, content)
         document = job_pb2.Document(
-            id=config.document_id,
-            filename=f"{config.document_id}.pdf",
+            id=document_id,
+            filename=f"{document_id}.pdf",
             original_filename=config.original_filename,
             file_size=len(content),
             mime_type="application/pdf",
@@ -328,7 +331,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             storage_key=key,
         )
         job = job_pb2.Job(
-            id=config.job_id,
+            id=str(ids.owned(organization, config.job_id, "job_id")),
             type=job_pb2.JOB_TYPE_TEXT_EXTRACTION,
             stage="queued",
             config=config.job,

@@ -2,9 +2,9 @@
 
 from starlette.responses import Response, StreamingResponse
 
-from mesh import client
+from mesh import client, ids
 from mesh.blobs import Blobs
-from mesh.errors import NotFound, TooMuch
+from mesh.errors import Forbidden, NotFound, TooMuch
 from mesh.identity import Identity
 from pagemesh.ingest.v1 import ingest_pb2
 from pagemesh.results.v1 import job_pb2, results_pb2
@@ -202,10 +202,11 @@ class _Upload:
         """Whether the idempotency key has made a document already: a repeat takes no room."""
         if self._key is None:
             return False
-        request = results_pb2.GetDocumentRequest(document_id=self._id("document"))
+        made = ids.owned(self._organization_id, self._id("document"), "document_id")
         try:
+            request = results_pb2.GetDocumentRequest(document_id=str(made))
             await client.call(self._neighbours.documents.GetDocument, request)
-        except NotFound:
+        except (NotFound, Forbidden):  # a caller that may only write cannot tell
             return False
         return True
 
