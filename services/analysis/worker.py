@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from mesh import client, context
 from mesh.errors import NotFound
+from mesh.service_tokens import ServiceTokens
 from mesh.tasks import Report
 from pagemesh.analysis.v1.analysis_pb2 import AnalysisOutcome
 from pagemesh.analysis.v1.events_pb2 import DocumentAnalyzed
@@ -16,7 +17,6 @@ from services.analysis.analyze import analyze
 from services.analysis.convert import to_outcome, to_request
 from services.analysis.faults import AnalysisFault
 from services.analysis.llm_settings import LlmSettings
-from services.analysis.service_token import ServiceTokens
 
 if TYPE_CHECKING:
     from pagemesh.results.v1.results_pb2_grpc import DocumentServiceAsyncStub

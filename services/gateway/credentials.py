@@ -10,6 +10,7 @@ from mesh.identity import Identity, TokenVerifier
 from services.gateway.exchange import PREFIX, KeyExchange
 
 _REMEMBERED = 10_000
+_SERVICE = "service"
 _CHALLENGE = 'Bearer realm="pagemesh", error="invalid_token"'
 
 
@@ -35,6 +36,8 @@ class Credentials:
             token, caller = await self._verified(credential)
         except Unauthenticated as error:
             raise Unauthenticated(error.message, error.reason, challenge=_CHALLENGE) from error
+        if caller.role == _SERVICE:  # it speaks for no account, and to other services alone
+            raise Unauthenticated("The credential is not for this API.", challenge=_CHALLENGE)
         if header := headers.get("authorization"):
             self._remember(header.encode("latin-1"), caller)
         context.bearer_token.set(token)

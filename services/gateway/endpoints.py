@@ -83,7 +83,7 @@ NOBODY = Identity(user_id="", organization_id="", role="", tier="", session_id="
 
 
 class Desk:
-    """Takes requests in: credential, limits, ids, parameters and body, in this order; then the endpoint's handler."""
+    """Takes requests in: credential, limits, scope, ids, parameters and body, in this order; then the handler."""
 
     def __init__(self, credentials: Credentials, admission: Admission, json_body_bytes: int) -> None:
         self._credentials = credentials
@@ -105,6 +105,7 @@ class Desk:
         if not endpoint.public:
             caller = await self._credentials.identify(request.headers)
             await self._admission.admit(request.scope, caller, endpoint.within_plan)
+            scopes.require(caller, endpoint.scope)  # services ask for it too, but not every answer needs a service
         elif endpoint.counted:
             await self._admission.admit_address(request.scope)
         return caller

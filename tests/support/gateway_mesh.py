@@ -81,7 +81,7 @@ class Auth(
             "iat": 1,
             "exp": expires_at,
         }
-        return jwt.encode(claims, self._key, "EdDSA", {"kid": _KEY_ID})
+        return jwt.encode(claims, self._key, "EdDSA", {"kid": _KEY_ID, "typ": identity.TOKEN_TYPE})
 
     async def jwks(self) -> str:
         """The public key."""

@@ -127,7 +127,10 @@ class ApiKeyBody(Body):
 
     name: Name
     scopes: list[Scope] | None = Field(
-        default=None, max_length=8, description="What the key is for; left out: whatever its owner may do."
+        default=None,
+        min_length=1,
+        max_length=8,
+        description="What the key is for; left out: whatever its owner may do.",
     )
     expires_at: AwareDatetime | None = Field(default=None, description="Left out: never.")
 
