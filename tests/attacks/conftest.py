@@ -1,11 +1,13 @@
 """A running stack with a victim in it; every test here must leave the victim's record as it was."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import grpc
+import httpx
 import pytest
 from sqlalchemy.engine import make_url
 
@@ -17,6 +19,7 @@ from pagemesh.auth.v1.auth_pb2 import IssueServiceTokenRequest
 from pagemesh.auth.v1.auth_pb2_grpc import TokenServiceStub
 from pagemesh.results.v1.results_pb2 import GetDocumentRequest
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub
+from tests.attacks.operations import Operation, every_operation
 from tests.attacks.people import Attacker, Person, Victim, make_victim, new_client, register
 from tests.attacks.record import Record
 
@@ -37,10 +40,14 @@ class World:
         answer = await client.call(stub.GetDocument, GetDocumentRequest(document_id=document_id))
         return str(answer.document.storage_key)
 
-    async def attacker(self) -> Attacker:
+    @asynccontextmanager
+    async def attacking(self) -> AsyncIterator[Attacker]:
         """A new organization."""
         person = await register(self.url, "Mallory")
-        return Attacker(person, await new_client(person), self.storage_key)
+        try:
+            yield Attacker(person, await new_client(person), self.storage_key)
+        finally:
+            await person.close()
 
     async def service_token(self, organization_id: str) -> str:
         """A token by which a service acts inside the organization."""
@@ -78,9 +85,8 @@ async def victim(world: World) -> AsyncIterator[Victim]:
 @pytest.fixture(scope="session")
 async def attacker(world: World, victim: Victim) -> AsyncIterator[Attacker]:
     """Somebody of another organization."""
-    attacker = await world.attacker()
-    yield attacker
-    await attacker.person.close()
+    async with world.attacking() as attacker:
+        yield attacker
 
 
 @pytest.fixture
@@ -90,3 +96,16 @@ async def untouched(world: World, victim: Victim) -> AsyncIterator[Any]:
     before = await read()
     yield before
     assert before == await read()
+
+
+@pytest.fixture(scope="session")
+async def operations(world: World) -> list[Operation]:
+    """What the gateway publishes."""
+    return await every_operation(world.url)
+
+
+@pytest.fixture
+async def nobody(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a credential."""
+    async with httpx.AsyncClient(base_url=world.url, timeout=90) as client:
+        yield client

@@ -21,19 +21,19 @@ class Record:
     """The database and the object store of a stack."""
 
     def __init__(self, dsn: str, blobs: Path) -> None:
-        self._dsn = dsn
+        self.dsn = dsn
         self._blobs = blobs
 
     async def of(self, ids: Iterable[str]) -> tuple[Rows, dict[str, str]]:
         """Every row that names one of the ids, or belongs to one that does, as JSON by table; and every original."""
-        async with await psycopg.AsyncConnection.connect(self._dsn, autocommit=True) as connection:
+        async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as connection:
             rows, _ = await _closure(connection, set(ids))
         return rows, self._originals(ids)
 
     @asynccontextmanager
     async def held(self, ids: Iterable[str]) -> AsyncIterator[int]:
         """Locks the same rows within the block and says how many they are: whoever would change one has to wait."""
-        async with await psycopg.AsyncConnection.connect(self._dsn) as connection:
+        async with await psycopg.AsyncConnection.connect(self.dsn) as connection:
             rows, places = await _closure(connection, set(ids))
             for table, ctids in places.items():
                 statement = sql.SQL("SELECT FROM {} WHERE ctid = ANY(%s::tid[]) FOR UPDATE").format(_name(table))

@@ -52,12 +52,11 @@ async def ask(world: World, method: Method, requests: list[Message], token: str)
 @pytest.mark.parametrize("method", METHODS, ids=lambda method: method.label)
 async def test_nothing_of_others_is_told(world: World, victim: Victim, method: Method, untouched: Any) -> None:
     """Asked well, about things of the caller's own, a method answers; and nothing of the victim is in the answer."""
-    attacker = await world.attacker()
-    answer = await ask(world, method, await good(method, attacker), attacker.person.token)
+    async with world.attacking() as attacker:
+        answer = await ask(world, method, await good(method, attacker), attacker.person.token)
     if method.scope in FOR_ACCOUNTS and method.name not in BEYOND_REACH:
         assert "OK" == answer.code, answer
     assert [] == [secret for secret in victim.secrets if secret in str(answer)]
-    await attacker.person.close()
 
 
 @pytest.mark.parametrize("kind", ["admin", "client", "service"])
@@ -65,7 +64,6 @@ async def test_nothing_of_others_is_told(world: World, victim: Victim, method: M
 async def test_what_belongs_to_others_is_as_if_it_did_not_exist(
     world: World,
     victim: Victim,
-    attacker: Attacker,
     method: Method,
     leaf: Leaf,
     what: Meaning,
@@ -73,14 +71,15 @@ async def test_what_belongs_to_others_is_as_if_it_did_not_exist(
     untouched: Any,
 ) -> None:
     """The same answer as for an id of nothing, at once though the victim's rows are held; and nothing is changed."""
-    token = await token_of(world, attacker, kind)
     answers = []
-    for name in (victim.ids[what.kind], absent(what.kind)):
-        requests = await good(method, attacker)
-        leaf.put(requests[0], name)
-        async with world.record.held(victim.secrets) as rows:
-            assert rows > 10
-            answers.append(comparable(await ask(world, method, requests, token), name))
+    async with world.attacking() as attacker:
+        token = await token_of(world, attacker, kind)
+        for name in (victim.ids[what.kind], absent(what.kind)):
+            requests = await good(method, attacker)
+            leaf.put(requests[0], name)
+            async with world.record.held(victim.secrets) as rows:
+                assert rows > 10
+                answers.append(comparable(await ask(world, method, requests, token), name))
     assert answers[1] == answers[0]
     assert answers[0][0] not in ("INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "UNAVAILABLE")
     others = {name for each, name in victim.ids.items() if each is not what.kind}

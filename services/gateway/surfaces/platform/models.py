@@ -1,7 +1,7 @@
 """What requests to the platform API must hold."""
 
-from datetime import date
-from typing import Annotated, Any, Literal
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, field_validator
@@ -45,6 +45,8 @@ Languages = Annotated[
 ]
 
 _DEEPEST_OPTIONS = 32
+
+D = TypeVar("D", bound=date)
 
 
 class RegisterBody(Body):
@@ -134,6 +136,11 @@ class ApiKeyBody(Body):
     )
     expires_at: AwareDatetime | None = Field(default=None, description="Left out: never.")
 
+    @field_validator("expires_at")
+    @classmethod
+    def _storable(cls, value: datetime | None) -> datetime | None:
+        return _in_range(value)
+
 
 class ClientBody(Body):
     """An OAuth client to make."""
@@ -213,15 +220,19 @@ class UsageQuery(Query):
     @field_validator("start_date", "end_date")
     @classmethod
     def _storable(cls, value: date | None) -> date | None:
-        if value is not None and not 1970 <= value.year < 7000:
-            raise ValueError("Between 1970 and 6999")
-        return value
+        return _in_range(value)
 
 
 class AnalysesQuery(Query):
     """Which analyses."""
 
     analysis_type: AnalysisType | None = None
+
+
+def _in_range(value: D | None) -> D | None:
+    if value is not None and not 1970 <= value.year < 7000:
+        raise ValueError("Between 1970 and 6999")
+    return value
 
 
 def _depth(value: object) -> int:
