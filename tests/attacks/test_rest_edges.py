@@ -64,7 +64,7 @@ async def test_nonsense_in_a_body_is_told_as_such(
     world: World, nobody: httpx.AsyncClient, operations: list[Operation], what: str
 ) -> None:
     """One field at a time, and parameters of queries too: never a defect, and errors have the one form."""
-    others = [None, True, 1.5, [], [None], {}, {"a": {"b": []}}]
+    others: list[Any] = [None, True, 1.5, [], [None], {}, {"a": {"b": []}}]
     kinds: dict[str, list[Any]] = {"text": [*TEXTS.values()], "number": [*LARGE_NUMBERS], "other": others}
     values = kinds[what]
     for operation in operations:
