@@ -46,6 +46,7 @@ Registration = Callable[[grpc.aio.Server], list[str]]
 FOREVER = 32_000_000_000
 MOMENT = 1_795_000_000
 _KEY_ID = "test-key"
+SERVICE_SECRET = "shared among services"
 
 
 def organization_id() -> str:
@@ -68,9 +69,9 @@ class Auth(
         self.rate_limits: auth_pb2.RateLimits | None = None
         self.calls: Counter[str] = Counter()
 
-    def token(self, organization: str, expires_at: int = FOREVER) -> str:
-        """An access token for somebody of the organization."""
-        claims = {
+    def token(self, organization: str, expires_at: int = FOREVER, **more: str) -> str:
+        """An access token for somebody of the organization; `more` are claims."""
+        claims: dict[str, object] = {
             "iss": identity.ISSUER,
             "aud": identity.AUDIENCE,
             "sub": str(uuid.uuid4()),
@@ -80,6 +81,7 @@ class Auth(
             "sid": str(uuid.uuid4()),
             "iat": 1,
             "exp": expires_at,
+            **more,
         }
         return jwt.encode(claims, self._key, "EdDSA", {"kid": _KEY_ID, "typ": identity.TOKEN_TYPE})
 
@@ -126,7 +128,11 @@ class Auth(
     async def IssueServiceToken(
         self, request: auth_pb2.IssueServiceTokenRequest, context: object
     ) -> auth_pb2.IssueServiceTokenResponse:
-        raise Forbidden("This is not the installation's secret.")
+        if request.secret != SERVICE_SECRET:
+            raise Forbidden("This is not the installation's secret.")
+        self.calls["IssueServiceToken"] += 1
+        token = self.token(request.organization_id, role="service", scope=" ".join(request.scopes), sid="")
+        return auth_pb2.IssueServiceTokenResponse(access_token=token, expires_in=900)
 
     async def GetMe(self, request: auth_pb2.GetMeRequest, context: object) -> auth_pb2.GetMeResponse:
         caller = identity.current().organization_id
@@ -354,10 +360,12 @@ class Mesh:
     counters: MemoryCounters
     connected: bool = True
 
-    def client(self, organization: str | None = None) -> httpx.AsyncClient:
+    def client(self, organization: str | None = None, **claims: str) -> httpx.AsyncClient:
         """An HTTP client of the gateway, with a token of the organization when one is given."""
         transport = httpx.ASGITransport(self.gateway.app, raise_app_exceptions=False)
-        headers = {"authorization": f"Bearer {self.auth.token(organization)}"} if organization else {}
+        headers = (
+            {"authorization": f"Bearer {self.auth.token(organization, FOREVER, **claims)}"} if organization else {}
+        )
         return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers)
 
     def tell(self, job: job_pb2.Job) -> None:
@@ -374,7 +382,8 @@ async def running_mesh(directory: Path, counting: Counting | None = None, **sett
     ingest = Ingest(results, blobs)
     urls = {f"{name}_url": f"unix:{directory}/{name}" for name in ("auth", "ingest", "ocr", "analysis", "results")}
     limits = {"limits": {"free": ENDLESS}, "address_limits": ENDLESS}
-    known = GatewaySettings.model_validate({**urls, **limits, "drain_seconds": 0, **settings})
+    secret = {"service_secret": SERVICE_SECRET}
+    known = GatewaySettings.model_validate({**urls, **limits, **secret, "drain_seconds": 0, **settings})
     registrations = {"auth": _auth(auth), "ingest": _ingest(ingest), "results": _results(results)}
     servers = {name: _server(name, known, auth, register) for name, register in registrations.items()}
     neighbours = Neighbours.connect(known)
@@ -399,6 +408,7 @@ def _server(name: str, settings: GatewaySettings, auth: Auth, register: Registra
         "/pagemesh.auth.v1.AccountService/Login",
         "/pagemesh.auth.v1.AccountService/Refresh",
         "/pagemesh.auth.v1.TokenService/GetJwks",
+        "/pagemesh.auth.v1.TokenService/IssueServiceToken",
     }
     spec = ServiceSpec(name, register, identity.TokenVerifier(auth.jwks), frozenset(public))
     return MeshServer(spec, settings.model_copy(update={"listen": getattr(settings, f"{name}_url")}))
