@@ -2,6 +2,8 @@
 
 import random
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
@@ -14,6 +16,16 @@ AUTHORIZATION_KEY = "authorization"
 
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _TRACEPARENT = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
+
+
+@contextmanager
+def bearing(token: str) -> Iterator[None]:
+    """Calls within the block are made with this token."""
+    before = bearer_token.set(token)
+    try:
+        yield
+    finally:
+        bearer_token.reset(before)
 
 
 def accept_request_id(offered: str | None) -> str:

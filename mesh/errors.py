@@ -24,6 +24,9 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 DOMAIN = "pagemesh"
+# Errors may repeat what a caller sent. They go as metadata, of which a receiver takes 8 KiB and nothing beyond.
+_MESSAGE_BYTES = 1_000
+_DETAIL_BYTES = 200
 
 
 class PagemeshError(Exception):
@@ -130,12 +133,18 @@ _BY_STATUS: dict[grpc.StatusCode, type[PagemeshError]] = {
 
 def to_status(error: PagemeshError) -> grpc.Status:
     """The error as gRPC sends it."""
-    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.details)
+    message = _cut(error.message, _MESSAGE_BYTES)
+    details = {name: _cut(value, _DETAIL_BYTES) for name, value in error.details.items()}
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=details)
     packed = any_pb2.Any()
     packed.Pack(info)
-    number: int = error.status.value[0]
-    status: grpc.Status = rpc_status.to_status(status_pb2.Status(code=number, message=error.message, details=[packed]))
+    told = status_pb2.Status(code=error.status.value[0], message=message, details=[packed])
+    status: grpc.Status = rpc_status.to_status(told)
     return status
+
+
+def _cut(text: str, size: int) -> str:
+    return text.encode("utf-8", "replace")[:size].decode("utf-8", "ignore")
 
 
 CALL_ERRORS = (grpc.RpcError, grpc.aio.BaseError)

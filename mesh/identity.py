@@ -23,6 +23,8 @@ OPERATOR_AUDIENCE = "pagemesh-operators"
 OPERATOR_ROLE = "operator"
 """Of operators, who belong to no organization."""
 ALGORITHM = "EdDSA"
+TOKEN_TYPE = "at+jwt"  # noqa: S105  # no password
+"""Of access tokens alone (RFC 9068 section 2.1): whatever else the keys sign is none."""
 _REFRESH_SECONDS = 300.0
 _UNKNOWN_KEY_PAUSE_SECONDS = 2.0
 _AWAY_PAUSE_SECONDS = 5.0
@@ -122,7 +124,10 @@ class TokenVerifier:
 
     async def _claims(self, token: str) -> dict[str, Any]:
         try:
-            key = await self._key(str(jwt.get_unverified_header(token).get("kid", "")))
+            header = jwt.get_unverified_header(token)
+            if header.get("typ") != TOKEN_TYPE:
+                raise _refused()
+            key = await self._key(str(header.get("kid", "")))
             claims: dict[str, Any] = jwt.decode(
                 token,
                 key,

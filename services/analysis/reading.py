@@ -15,6 +15,7 @@ Box = tuple[float, float, float, float]
 # More than the longest books; a bound on memory and time, not on usefulness.
 MAX_CHARS: Final = 8_000_000
 _DIGITS = re.compile(r"\d+")
+_MOST_COLUMNS = 1_000
 _EDGE_LINES: Final = 3
 _MAX_LINE: Final = 1_000
 _SYNC_REACH: Final = 8
@@ -152,7 +153,8 @@ def _clean(text: str) -> str:
 def _read_table(number: int, table: page_pb2.Table) -> Iterator[Row]:
     grid: dict[int, dict[int, page_pb2.Cell]] = {}
     for cell in table.cells:
-        grid.setdefault(cell.row, {})[cell.column] = cell
+        if cell.column < _MOST_COLUMNS:  # callers say where cells are, and rows are as long as their last cell says
+            grid.setdefault(cell.row, {})[cell.column] = cell
     header: tuple[str, ...] | None = None
     for _, cells in sorted(grid.items()):
         width = max(cells) + 1

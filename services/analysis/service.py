@@ -7,13 +7,14 @@ import grpc
 from mesh import client
 from mesh.bus import Bus
 from mesh.server import MeshServer, ServiceSpec
+from mesh.service_tokens import ServiceTokens
 from mesh.tasks import give_up, handler
 from mesh.verifier import remote_verifier
 from mesh.worker import Worker, WorkerSpec
 from pagemesh.analysis.v1.analysis_pb2_grpc import add_AnalysisServiceServicer_to_server
+from pagemesh.auth.v1.auth_pb2_grpc import TokenServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub
 from services.analysis.choice import Choice
-from services.analysis.service_token import ServiceTokens
 from services.analysis.servicer import AnalysisServicer
 from services.analysis.settings import AnalysisSettings
 from services.analysis.user_keys import UserKeys
@@ -27,7 +28,8 @@ async def serve(settings: AnalysisSettings, stop: asyncio.Event) -> None:
     bus = await Bus.connect(settings)
     provider = settings.provider()
     documents = DocumentServiceStub(client.connect(settings.results_url, settings))
-    tokens = ServiceTokens(NAME, settings)
+    auth = TokenServiceStub(client.connect(settings.auth_url, settings))
+    tokens = ServiceTokens(NAME, settings.service_secret, auth, ["documents.read"])
     choice = Choice(UserKeys(tokens, settings), provider, settings.user_models())
     analyst = Analyst(documents, tokens, choice)
     spec = WorkerSpec("analyze", handler(bus, NAME, analyst.work), give_up(bus, NAME), settings.analysis_slots)

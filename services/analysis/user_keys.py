@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from mesh import client, context
 from mesh.errors import IllegalState
+from mesh.service_tokens import ServiceTokens
 from mesh.settings import MeshSettings
 from pagemesh.auth.v1.provider_keys_pb2 import OpenProviderKeyRequest
 from pagemesh.auth.v1.provider_keys_pb2_grpc import ProviderKeyServiceStub
 from services.analysis.faults import AnalysisFault
-from services.analysis.service_token import ServiceTokens
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from mesh import client, context
 from mesh.errors import NotFound
+from mesh.service_tokens import ServiceTokens
 from mesh.tasks import Report
 from pagemesh.analysis.v1.analysis_pb2 import AnalysisOutcome
 from pagemesh.analysis.v1.events_pb2 import DocumentAnalyzed
@@ -16,7 +17,6 @@ from services.analysis.analyze import analyze
 from services.analysis.choice import Choice
 from services.analysis.convert import to_outcome, to_request
 from services.analysis.faults import AnalysisFault
-from services.analysis.service_token import ServiceTokens
 from services.analysis.user_keys import Asker
 
 if TYPE_CHECKING:

@@ -1,6 +1,5 @@
 """The gRPC service of API keys: messages to ideas and back, no logic."""
 
-from datetime import UTC
 from uuid import UUID
 
 from mesh import identity
@@ -20,7 +19,7 @@ class ApiKeyServicer(keys_pb2_grpc.ApiKeyServiceServicer):
         self, request: keys_pb2.CreateApiKeyRequest, context: object
     ) -> keys_pb2.CreateApiKeyResponse:
         """Makes a key."""
-        expires_at = request.expires_at.ToDatetime(UTC) if request.HasField("expires_at") else None
+        expires_at = convert.moment(request.expires_at, "expires_at") if request.HasField("expires_at") else None
         request_id = convert.request_id(request.request_id)
         made, key = await self._keys.create(identity.current(), request.name, request.scopes, expires_at, request_id)
         return keys_pb2.CreateApiKeyResponse(api_key=convert.api_key(made), key=key)

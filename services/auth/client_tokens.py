@@ -58,12 +58,12 @@ class ClientTokens:
         return self._access.issue(subject, self.life), granted
 
     async def revoke(self, client_id: str, secret: str, token: str) -> Sequence[IdentityEvent]:
-        """Declares the client's token dead; one that is no good already is left alone.
+        """Declares the client's token dead; one that is no good here, as another organization's, is left alone.
 
         Raises Forbidden (UNAUTHORIZED_CLIENT) for a good one of somebody else. Source: RFC 7009 section 2.1.
         """
         client = await self._proven(client_id, secret)
-        holder = await self._holder(token)
+        holder = await self._holder(token, client)
         if holder is None:
             return []
         if holder.user_id != str(client.id):
@@ -75,15 +75,14 @@ class ClientTokens:
 
     async def introspect(self, client_id: str, secret: str, token: str) -> Identity | None:
         """Whom a token of the client's organization speaks for; None for any other, and for what is no good."""
-        client = await self._proven(client_id, secret)
-        holder = await self._holder(token)
-        return holder if holder and holder.organization_id == str(client.organization_id) else None
+        return await self._holder(token, await self._proven(client_id, secret))
 
-    async def _holder(self, token: str) -> Identity | None:
+    async def _holder(self, token: str, client: OAuthClient) -> Identity | None:
         try:
-            return await self._verifier.verify(token)
+            holder = await self._verifier.verify(token)
         except Unauthenticated:
             return None
+        return holder if holder.organization_id == str(client.organization_id) else None
 
     async def _proven(self, client_id: str, secret: str) -> OAuthClient:
         number = _uuid(client_id)

@@ -1,7 +1,4 @@
-"""Passwords that lists of leaked ones name again and again: words that people decorate, and patterns that are no word.
-
-All in lower case and without accents, as `strength` compares them.
-"""
+"""Words that lists of leaked passwords name again and again, decorated; in lower case and without accents."""
 
 WORDS = frozenset(
     """
@@ -18,12 +15,5 @@ WORDS = frozenset(
     superuser support system temp temporary test tester testing testtest thomas thunder tigger trustno unknown user
     username victoria welcome whatever william windows winter autumn yamaha yankees zaqxsw zxc zxcv zxcvb zxcvbn
     zxcvbnm motdepasse contrasena senha wachtwoord haslo parola salasana
-    """.split()  # noqa: SIM905  # words, to be read and added to as words
-)
-PASSWORDS = frozenset(
-    """
-    1q2w3e4r5t 1q2w3e4r5t6y q1w2e3r4t5 q1w2e3r4t5y6 1qaz2wsx3edc 1qazxsw23edc zaq12wsxcde3 zaq1zaq1zaq1 qazwsxedcrfv
-    qazwsxedc123 123qweasdzxc qweasdzxc123 qwe123asd456 123qwe123qwe 1qaz2wsx1qaz a123456789 aa123456789 a1234567890
-    123456789a 1234567890a 123456789q q123456789 asd123asd123 1a2b3c4d5e a1b2c3d4e5 1234abcd1234 abcd1234abcd
     """.split()  # noqa: SIM905  # words, to be read and added to as words
 )

@@ -1,6 +1,6 @@
 """Records as messages."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -85,6 +85,14 @@ def timestamp(moment: datetime) -> Timestamp:
     stamp = Timestamp()
     stamp.FromDatetime(moment)
     return stamp
+
+
+def moment(stamp: Timestamp, field: str) -> datetime:
+    """The moment of a stamp. Raises InvalidArgument naming the field for one that no calendar has."""
+    try:
+        return stamp.ToDatetime(UTC)
+    except ValueError as error:
+        raise InvalidArgument("This is no time.", field=field) from error
 
 
 def event(event: IdentityEvent) -> events_pb2.IdentityEvent:

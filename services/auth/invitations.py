@@ -24,8 +24,8 @@ class InvitationBook(Protocol):
     ) -> Invitation:
         """Invites; an earlier invitation of the address is void. Raises AlreadyExists (EMAIL_TAKEN)."""
 
-    async def invited_email(self, token_hash: bytes) -> str | None:
-        """Whom the invitation is for, while it is good."""
+    async def invited(self, token_hash: bytes) -> tuple[str, str] | None:
+        """Whose mail address the invitation is for, and its organization's name, while it is good."""
 
     async def accept_invitation(
         self, invitation_hash: bytes, user: NewUser, token_hash: bytes, life: timedelta
@@ -53,11 +53,12 @@ class Invitations:
 
         Raises InvalidArgument (INVALID_INVITATION; WEAK_PASSWORD; a field), AlreadyExists (EMAIL_TAKEN).
         """
-        email = await self._book.invited_email(fingerprint(token))
-        if email is None:
+        invited = await self._book.invited(fingerprint(token))
+        if invited is None:
             raise InvalidArgument("The invitation is unknown, used or expired.", "INVALID_INVITATION")
+        email, organization = invited
         name = fields.check_name(full_name, "full_name")
-        strength.check_strength(password, email)
+        await strength.require_strength(password, email, name, organization)
         user = NewUser(email, name, await self._passwords.hash(password))
         refresh = new_refresh_token()
         session = await self._book.accept_invitation(fingerprint(token), user, fingerprint(refresh), self._refresh_life)

@@ -2,11 +2,13 @@
 
 import hmac
 import re
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Protocol
 from uuid import UUID
 
 from mesh.errors import Forbidden, InvalidArgument
+from services.auth.api_keys import check_scopes
 from services.auth.records import Organization
 from services.auth.tokens import AccessTokens, Subject
 
@@ -29,8 +31,8 @@ class ServiceTokens:
         self._secret = secret.encode()
         self.life = life
 
-    async def issue(self, service: str, secret: str, organization_id: str) -> str:
-        """An access token with role `service` and subject `service:<name>`.
+    async def issue(self, service: str, secret: str, organization_id: str, scopes: Sequence[str] = ()) -> str:
+        """An access token with role `service` and subject `service:<name>`; with scopes, it is for no more than these.
 
         A disabled organization's work has to be put away too, so it gets tokens as well. Raises Forbidden,
         InvalidArgument, NotFound, Unavailable.
@@ -40,7 +42,8 @@ class ServiceTokens:
         if not _SERVICE.fullmatch(service):
             raise InvalidArgument("This is not the name of a service.", field="service")
         organization = await self._book.organization(_uuid(organization_id))
-        subject = Subject(f"service:{service}", str(organization.id), "service", organization.tier)
+        granted = check_scopes(scopes) or None
+        subject = Subject(f"service:{service}", str(organization.id), "service", organization.tier, scopes=granted)
         return self._access.issue(subject, self.life)
 
 

@@ -167,6 +167,6 @@ class TokenServicer(auth_pb2_grpc.TokenServiceServicer):
         self, request: auth_pb2.IssueServiceTokenRequest, context: object
     ) -> auth_pb2.IssueServiceTokenResponse:
         """A token for a service."""
-        token = await self._services.issue(request.service, request.secret, request.organization_id)
+        token = await self._services.issue(request.service, request.secret, request.organization_id, request.scopes)
         life = int(self._services.life.total_seconds())
         return auth_pb2.IssueServiceTokenResponse(access_token=token, expires_in=life)

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import jwt
 
-from mesh.identity import ALGORITHM, AUDIENCE, ISSUER
+from mesh.identity import ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE
 from services.auth.keys import KeyRing
 
 _REFRESH_PREFIX = "pmr_"
@@ -62,7 +62,7 @@ class AccessTokens:
         if subject.scopes is not None:
             claims["scope"] = " ".join(subject.scopes)
         key = self._keys.signing(now)
-        return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.kid})
+        return jwt.encode(claims, key.private, algorithm=ALGORITHM, headers={"kid": key.kid, "typ": TOKEN_TYPE})
 
 
 def new_refresh_token() -> str:

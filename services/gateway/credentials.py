@@ -11,6 +11,7 @@ from mesh.identity import Identity, TokenVerifier
 from services.gateway.exchange import PREFIX, KeyExchange
 
 _REMEMBERED = 10_000
+_SERVICE = "service"
 _CHALLENGE = 'Bearer realm="pagemesh", error="invalid_token"'
 
 
@@ -36,6 +37,8 @@ class Credentials:
             token, caller = await self._verified(credential)
         except Unauthenticated as error:
             raise Unauthenticated(error.message, error.reason, challenge=_CHALLENGE) from error
+        if caller.role == _SERVICE:  # it speaks for no account, and to other services alone
+            raise Unauthenticated("The credential is not for this API.", challenge=_CHALLENGE)
         sent = (headers.get(name) for name in ("authorization", "x-api-key"))
         self._remember(_known_by(*(None if value is None else value.encode("latin-1") for value in sent)), caller)
         context.bearer_token.set(token)

@@ -109,7 +109,7 @@ NOBODY = Identity(user_id="", organization_id="", role="", tier="", session_id="
 
 
 class Desk:
-    """Takes requests in: credential, limits, ids, parameters, body and key, in this order; then the handler."""
+    """Takes requests in: credential, limits, scope, ids, parameters, body and key, in this order; then the handler."""
 
     def __init__(
         self, credentials: Credentials, admission: Admission, idempotency: Idempotency, json_body_bytes: int
@@ -154,6 +154,7 @@ class Desk:
         if not endpoint.public:
             caller = await self._credentials.identify(request.headers)
             caller = await self._admission.admit(request.scope, caller, endpoint.within_plan)
+            scopes.require(caller, endpoint.scope)  # services ask for it too, but not every answer needs a service
         elif endpoint.counted:
             await self._admission.admit_address(request.scope)
         return caller

@@ -9,6 +9,7 @@ import orjson
 from pydantic import BaseModel, TypeAdapter
 from starlette.responses import Response
 
+from mesh.scopes import GRANTABLE
 from services.gateway.endpoints import NAMES, Answer, AnyEndpoint, Call, get
 from services.gateway.surfaces.platform import API_VERSION, PREFIX
 from services.gateway.surfaces.platform.shapes import Problem
@@ -110,7 +111,7 @@ def _operation(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
         "summary": endpoint.summary,
         "parameters": _parameters(endpoint, schemas),
         "responses": _responses(endpoint, schemas),
-        "security": [] if endpoint.public else [{"bearer": []}, {"api_key": []}],
+        "security": _security(endpoint),
     }
     if content := _request_content(endpoint, schemas):
         operation["requestBody"] = {"required": True, "content": content}
@@ -122,6 +123,17 @@ def _tag(endpoint: AnyEndpoint) -> str:
     if endpoint.public and not endpoint.counted:
         return "about"
     return endpoint.path.removeprefix(PREFIX).strip("/").partition("/")[0]
+
+
+def _security(endpoint: AnyEndpoint) -> list[dict[str, list[str]]]:
+    """What opens an endpoint. Names are scopes; without any, it is closed to credentials that have a list of them.
+
+    Source: OpenAPI 3.1, "Security Requirement Object".
+    """
+    if endpoint.public:
+        return []
+    needed = [endpoint.scope] if endpoint.scope in GRANTABLE else []
+    return [{"bearer": needed}, {"api_key": needed}]
 
 
 def _request_content(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:

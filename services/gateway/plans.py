@@ -4,6 +4,7 @@ Source: contract/platform-v1.md, "Plan limits per month". What others used is as
 calls of this gateway are known as they happen.
 """
 
+import logging
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
@@ -17,6 +18,8 @@ from mesh.errors import PagemeshError, TooMuch
 from mesh.identity import Identity
 from pagemesh.results.v1.usage_pb2 import GetUsageRequest, GetUsageResponse
 from services.gateway.metering import CallMeter
+
+log = logging.getLogger(__name__)
 
 _REMEMBERED = 10_000
 _REMEMBERED_SECONDS = 30.0
@@ -134,7 +137,8 @@ class Usage:
         request = self._request(*_month(self._meter.today))
         try:
             known = _Known(time.monotonic() + _REMEMBERED_SECONDS, request, await self._ask(request))
-        except PagemeshError:  # what can do without the record goes on without it: by what was known last
+        except PagemeshError as error:  # what can do without the record goes on without it: by what was known last
+            log.warning("plans hold by what was known last", extra={"reason": error.reason, "error": error.message})
             last = self._remembered.get(caller.organization_id)
             if last is None or last.asked.first_day != request.first_day:
                 last = _Known(0.0, request, GetUsageResponse())

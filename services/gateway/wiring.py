@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 from grpc_health.v1 import health_pb2
 
-from mesh import client
+from mesh import client, context, identity
 from mesh.blobs import Blobs
 from mesh.errors import NotFound, Unavailable
 from mesh.identity import TokenVerifier
 from mesh.revocations import Revocations
+from mesh.service_tokens import ServiceTokens
 from pagemesh.auth.v1 import auth_pb2, keys_pb2
 from pagemesh.results.v1 import job_pb2, results_pb2, usage_pb2
 from services.gateway import app
@@ -42,6 +43,8 @@ from services.gateway.surfaces.platform.sign_in import SignIn
 from services.gateway.surfaces.platform.usage import UsageReport
 from services.gateway.traffic import Traffic
 
+_USAGE = "usage.read"
+
 
 class Gateway:
     """The application and its parts."""
@@ -64,6 +67,7 @@ class Gateway:
         self.revocations = revocations
         credentials = Credentials(TokenVerifier(self._ask_jwks, revocations), KeyExchange(self._exchange))
         self.organizations = organizations = Organizations(self._ask_organization)
+        self._service_tokens = ServiceTokens("gateway", settings.service_secret, neighbours.tokens, [_USAGE])
         self.meter = CallMeter()
         usage = Usage(self._ask_usage, self.meter, settings.plans)
         admission = Admission(Limiter(counting), organizations, usage, self.meter, settings)
@@ -97,7 +101,11 @@ class Gateway:
         return (await client.call(self._neighbours.tokens.GetJwks, auth_pb2.GetJwksRequest())).jwks_json
 
     async def _ask_usage(self, request: usage_pb2.GetUsageRequest) -> usage_pb2.GetUsageResponse:
-        return await client.call(self._neighbours.usage.GetUsage, request)
+        caller, token = identity.current(), context.bearer_token.get()
+        if caller.scopes is not None and _USAGE not in caller.scopes:
+            token = await self._service_tokens.get(caller.organization_id)  # plans hold for every caller
+        with context.bearing(token):
+            return await client.call(self._neighbours.usage.GetUsage, request)
 
     async def _exchange(self, key: str) -> keys_pb2.ExchangeApiKeyResponse:
         return await client.call(self._neighbours.api_keys.ExchangeApiKey, keys_pb2.ExchangeApiKeyRequest(key=key))

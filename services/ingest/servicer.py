@@ -9,6 +9,7 @@ import grpc
 from mesh import client, identity
 from mesh.blobs import Blobs
 from mesh.errors import DeadlineExceeded, InvalidArgument, PagemeshError, Unavailable
+from mesh.ids import owned, to_uuid
 from pagemesh.ingest.v1.ingest_pb2 import UploadConfig, UploadRequest, UploadResponse
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceServicer
 from pagemesh.ocr.v1.ocr_pb2 import ListEnginesRequest
@@ -69,10 +70,13 @@ class IngestServicer(IngestServiceServicer):
     async def Upload(self, request_iterator: AsyncIterator[UploadRequest], context: "Context") -> UploadResponse:
         """See the proto."""
         config = await _config(request_iterator)
-        await self._languages.require(config.job.languages)
         organization_id = identity.current().organization_id
+        # Both before anything is stored.
+        document_id = owned(organization_id, config.document_id, "document_id")
+        to_uuid(config.job_id, "job_id")
+        await self._languages.require(config.job.languages)
         stored = await upload.store(self._blobs, organization_id, _chunks(config, request_iterator), config.max_bytes)
-        arrival = await self._arrivals.read(config.document_id, stored, config.job)
+        arrival = await self._arrivals.read(str(document_id), stored, config.job)
         try:
             response = await client.call(self._jobs.SubmitJob, _submission(config, stored, arrival))
         except PagemeshError as error:
@@ -103,7 +107,6 @@ async def _chunks(config: UploadConfig, requests: AsyncIterator[UploadRequest]) 
 def _submission(config: UploadConfig, stored: upload.Stored, arrival: Arrival | None) -> SubmitJobRequest:
     document = Document(
         id=config.document_id,
-        filename=upload.safe_name(config.document_id, stored.mime_type),
         original_filename=upload.display_name(config.original_filename),
         file_size=stored.size,
         mime_type=stored.mime_type,

@@ -43,11 +43,6 @@ async def store(blobs: Blobs, organization_id: str, chunks: AsyncIterator[bytes]
     return Stored(key, mime_type, size, digest.hexdigest())
 
 
-def safe_name(document_id: str, mime_type: str) -> str:
-    """A file name that is unique and harmless on every system."""
-    return f"{document_id}{_SUFFIXES[mime_type]}"
-
-
 def display_name(sent: str) -> str:
     """The sent name without folders and control characters, at most 255 characters."""
     name = PurePath(sent.replace("\\", "/")).name

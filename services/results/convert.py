@@ -2,28 +2,19 @@
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import uuid5
 
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from mesh import pages
-from mesh.errors import InvalidArgument
 from pagemesh.analysis.v1.analysis_pb2 import AnalysisOutcome
 from pagemesh.results.v1.analysis_pb2 import Analysis, AnalysisConfig, TokenUsage
 from pagemesh.results.v1.job_pb2 import Document, DocumentState, Job, JobConfig, JobResult, JobState, JobType
 from pagemesh.results.v1.outcome_pb2 import Failure, PageOutcome
 from pagemesh.results.v1.page_pb2 import Page, PageSource
 from services.results.records import AnalysisRecord, DocumentRecord, JobRecord, PageRecord, Problem
-
-
-def to_uuid(value: str, field: str) -> UUID:
-    """The UUID of a field. Raises InvalidArgument."""
-    try:
-        return UUID(value)
-    except ValueError as error:
-        raise InvalidArgument(f"{field} is not a UUID.", field=field) from error
 
 
 def timestamp(moment: datetime | None) -> Timestamp | None:

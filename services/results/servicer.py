@@ -13,6 +13,7 @@ from mesh import identity
 from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.errors import InvalidArgument, NotFound
+from mesh.ids import owned, to_uuid
 from mesh.seal import Sealer
 from mesh.streams import status_subject
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
@@ -23,8 +24,8 @@ from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceServicer, JobServiceServicer
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceServicer
 from services.results import convert, pipeline
-from services.results.convert import to_uuid
 from services.results.metering import EPOCH
+from services.results.originals import account, new_document
 from services.results.records import DocumentRecord, JobRecord, PageRecord
 from services.results.status import StatusFeed
 from services.results.store import Store
@@ -58,20 +59,7 @@ class JobServicer(JobServiceServicer):
     async def SubmitJob(self, request: pb.SubmitJobRequest, context: "Context") -> pb.SubmitJobResponse:
         """See the proto."""
         caller = identity.current()
-        sent = request.document
-        if not sent.storage_key.startswith(f"originals/{caller.organization_id}/"):
-            raise InvalidArgument("The original is not among your organization's.", field="document.storage_key")
-        document = DocumentRecord(
-            id=to_uuid(sent.id, "document.id"),
-            organization_id=UUID(caller.organization_id),
-            user_id=UUID(caller.user_id),
-            filename=sent.filename,
-            original_filename=sent.original_filename,
-            file_size=sent.file_size,
-            mime_type=sent.mime_type,
-            sha256=sent.sha256,
-            storage_key=sent.storage_key,
-        )
+        document = new_document(caller, request.document)
         job = _new_job(caller, request.job_id, document.id, "text_extraction", request.priority)
         job.config = convert.config_record(request.config)
         document, job = await self._submission.read(document, job, self._arrived(request))
@@ -144,7 +132,7 @@ class DocumentServicer(DocumentServiceServicer):
         """See the proto."""
         document = await self._document(request.document_id)
         async with self._store.reading() as tables:
-            jobs = await tables.jobs.of_document(document.id)
+            jobs = await tables.jobs.of_document(document.organization_id, document.id)
         return pb.GetDocumentResponse(
             document=convert.document_message(document), jobs=[convert.job_message(job) for job in jobs]
         )
@@ -164,7 +152,7 @@ class DocumentServicer(DocumentServiceServicer):
         """See the proto."""
         organization_id, document_id = _organization(), to_uuid(request.document_id, "document_id")
         async with self._store.transaction() as tables:
-            jobs = await tables.jobs.of_document(document_id)
+            jobs = await tables.jobs.of_document(organization_id, document_id)
             job_ids = [job.id for job in jobs]
             # The reading job, then the others, then the document: as everywhere, so that two transactions never wait
             # for each other.
@@ -248,9 +236,9 @@ def _new_job(caller: identity.Identity, job_id: str, document_id: UUID, kind: st
     if not 0 <= priority <= 9:
         raise InvalidArgument("priority is from 0 to 9.", field="priority")
     return JobRecord(
-        id=to_uuid(job_id, "job_id"),
+        id=owned(caller.organization_id, job_id, "job_id"),
         organization_id=UUID(caller.organization_id),
-        user_id=UUID(caller.user_id),
+        user_id=account(caller),
         document_id=document_id,
         type=kind,
         priority=priority,

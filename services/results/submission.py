@@ -110,7 +110,7 @@ class Submission:
         """
         headers = context.outgoing_headers()
         async with self._store.transaction() as tables:
-            await tables.jobs.lock_reading(job.document_id)
+            await tables.jobs.lock_reading(job.organization_id, job.document_id)
             document = await tables.documents.get(job.organization_id, job.document_id)
             if document is None:
                 raise NotFound("There is no such document.")

@@ -103,6 +103,8 @@ async def test_an_expired_key_is_refused(mesh: IdentityMesh) -> None:
         ({"name": "x", "scopes": ["everything"]}, "scopes.0"),
         ({"name": "x", "expires_at": "tomorrow"}, "expires_at"),
         ({"name": "x", "expires_at": "2100-01-01T00:00:00"}, "expires_at"),
+        ({"name": "x", "expires_at": "9999-12-31T23:59:59-12:00"}, "expires_at"),
+        ({"name": "x", "scopes": []}, "scopes"),
         ({"name": "x", "user_id": "1"}, "user_id"),
     ],
 )

@@ -101,11 +101,10 @@ def submission(caller: Caller, name: str = "a.pdf", **more: Any) -> results_pb2.
     """A request for a new document."""
     document = Document(
         id=str(uuid.uuid4()),
-        filename="safe.pdf",
         original_filename=name,
         file_size=more.pop("file_size", 7),
         mime_type="application/pdf",
-        sha256=uuid.uuid4().hex,
+        sha256=uuid.uuid4().hex * 2,
         storage_key=f"originals/{caller.organization_id}/safe.pdf",
     )
     return results_pb2.SubmitJobRequest(document=document, **{"job_id": str(uuid.uuid4()), "priority": 5, **more})
@@ -174,31 +173,43 @@ async def test_a_repeat_answers_what_the_first_one_made(results: Results, ada: C
     """However often, and at once: one document, one job, one task."""
     request = submission(ada)
     answers = await asyncio.gather(*(ada.call(results.jobs.SubmitJob, request) for _ in range(5)))
-    assert 1 == len({(each.document.id, each.job.id) for each in answers})
-    held = await results.hands.next(request.document.id, "inspect")
+    [(document_id, job_id)] = {(each.document.id, each.job.id) for each in answers}
+    held = await results.hands.next(document_id, "inspect")
     await held.finish(inspected([False], await results.outcomes(1)))
-    job = await results.ended(ada, request.job_id)
+    job = await results.ended(ada, job_id)
     repeated = await ada.call(results.jobs.SubmitJob, request)
-    assert (job, True) == (repeated.job, results.hands.idle(request.document.id))
+    assert (job, True) == (repeated.job, results.hands.idle(document_id))
 
 
-async def test_taken_ids_are_refused(results: Results, ada: Caller, bob: Caller) -> None:
-    """Another content, another job, or another organization under the same ids is no repeat."""
+async def test_taken_ids_are_refused(results: Results, ada: Caller) -> None:
+    """Another content or another job under the same ids is no repeat."""
     request, other = submission(ada), submission(ada)
     for each in (request, other):
         await ada.call(results.jobs.SubmitJob, each)
     changed = results_pb2.SubmitJobRequest()
     changed.CopyFrom(request)
-    changed.document.sha256 = "another"
+    changed.document.sha256 = "0" * 64
     crossed = results_pb2.SubmitJobRequest()
     crossed.CopyFrom(request)
     crossed.job_id = other.job_id
-    stolen = results_pb2.SubmitJobRequest()
-    stolen.CopyFrom(request)
-    stolen.document.storage_key = f"originals/{bob.organization_id}/safe.pdf"
-    for caller, each in ((ada, changed), (bob, stolen), (ada, crossed)):
+    for each in (changed, crossed):
         with pytest.raises(IllegalState):
-            await caller.call(results.jobs.SubmitJob, each)
+            await ada.call(results.jobs.SubmitJob, each)
+
+
+async def test_organizations_choose_ids_without_regard_to_one_another(
+    results: Results, ada: Caller, bob: Caller
+) -> None:
+    """The same ids are free for each of them, whoever came first, and neither can read what the other made."""
+    request, same = submission(ada), submission(bob)
+    same.document.id, same.job_id = request.document.id, request.job_id
+    first = await ada.call(results.jobs.SubmitJob, request)
+    second = await bob.call(results.jobs.SubmitJob, same)
+    assert {bob.user_id, ada.user_id} == {first.document.user_id, second.document.user_id}
+    assert 4 == len({first.document.id, first.job.id, second.document.id, second.job.id})
+    for caller, made in ((ada, second), (bob, first)):
+        with pytest.raises(NotFound):
+            await results.document(caller, made.document.id)
 
 
 async def test_a_text_document_is_read_on_the_way(results: Results, ada: Caller) -> None:
@@ -360,21 +371,24 @@ async def test_a_repeated_analysis_is_the_same_one(results: Results, ada: Caller
     jobs = [(await ada.call(results.jobs.SubmitAnalysis, request)).job for _ in range(2)]
     assert 1 == len({job.id for job in jobs})
     await (await results.hands.next(document.id, "analyze")).finish(found())
-    await results.ended(ada, request.job_id)
+    await results.ended(ada, jobs[0].id)
     assert results.hands.idle(document.id)
+    other = submission(ada)
+    await ada.call(results.jobs.SubmitJob, other)
     with pytest.raises(IllegalState):
-        await ada.call(results.jobs.SubmitAnalysis, analysis_of(document, job_id=reading.id))
+        await ada.call(results.jobs.SubmitAnalysis, analysis_of(document, job_id=other.job_id))
 
 
 async def test_nobody_learns_of_an_id_by_taking_it(results: Results, ada: Caller, bob: Caller) -> None:
-    """An analysis under the job id of another organization is refused like any taken id."""
+    """An analysis under the job id of another organization is a job like any other."""
     document, reading = await results.read(ada)
-    await results.ended(ada, reading.id)
+    ended = await results.ended(ada, reading.id)
     mine, job = await results.read(bob)
     await results.ended(bob, job.id)
-    with pytest.raises(IllegalState):
-        await bob.call(results.jobs.SubmitAnalysis, analysis_of(mine, job_id=reading.id))
-    assert results.hands.idle(document.id)
+    made = (await bob.call(results.jobs.SubmitAnalysis, analysis_of(mine, job_id=reading.id))).job
+    assert (mine.id, "analyzing") == (made.document_id, made.stage)
+    assert (ended, True) == (await results.job(ada, reading.id), results.hands.idle(document.id))
+    await (await results.hands.next(mine.id, "analyze")).finish(found())
 
 
 async def test_repeated_facts_change_nothing(results: Results, ada: Caller) -> None:

@@ -75,17 +75,18 @@ async def test_documents_pages_and_tokens_count_once(metered: Metered, caller: C
     config = JobConfig(analysis=AnalysisConfig(analysis_type="summary"))
     request = submission(caller, file_size=1000, config=config)
     for _ in range(3):
-        await caller.call(metered.jobs.SubmitJob, request)
-    held = await metered.hands.next(request.document.id, "inspect")
+        submitted = await caller.call(metered.jobs.SubmitJob, request)
+    document_id = submitted.document.id
+    held = await metered.hands.next(document_id, "inspect")
     bad = PageOutcome(number=3, failure=Failure(code="unreadable_page", message="It cannot be read."))
     news = inspected([False] * 3, [*await metered.outcomes(1, 2), bad])
     await held.finish(news)
-    analysis = await metered.hands.next(request.document.id, "analyze")
+    analysis = await metered.hands.next(document_id, "analyze")
     outcome = found()
     outcome.outcome.token_usage.CopyFrom(TokenUsage(input_tokens=30, output_tokens=12, total_tokens=42))
     await metered.hands.say(fact(held, inspected=news))
     await analysis.finish(outcome)
-    await metered.ended(caller, request.job_id)
+    await metered.ended(caller, submitted.job.id)
     await metered.hands.say(fact(analysis, analyzed=outcome))
     _, last = await metered.read(caller)  # facts are taken in in order: by now the repeated ones have been
     await metered.ended(caller, last.id)

@@ -19,7 +19,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from mesh import identity
+from mesh import identity, ids
 from mesh.blobs import Blobs
 from mesh.errors import AlreadyExists, Forbidden, InvalidArgument, NotFound, TooMuch, Unauthenticated, Unavailable
 from mesh.revocations import Revocations
@@ -47,6 +47,7 @@ Registration = Callable[[grpc.aio.Server], list[str]]
 FOREVER = 32_000_000_000
 MOMENT = 1_795_000_000
 _KEY_ID = "test-key"
+SERVICE_SECRET = "shared among services"
 
 
 def organization_id() -> str:
@@ -70,9 +71,9 @@ class Auth(
         self.tier: auth_pb2.Tier.ValueType = auth_pb2.TIER_FREE
         self.calls: Counter[str] = Counter()
 
-    def token(self, organization: str, expires_at: int = FOREVER) -> str:
-        """An access token for somebody of the organization."""
-        claims = {
+    def token(self, organization: str, expires_at: int = FOREVER, **more: str) -> str:
+        """An access token for somebody of the organization; `more` are claims."""
+        claims: dict[str, object] = {
             "iss": identity.ISSUER,
             "aud": identity.AUDIENCE,
             "sub": str(uuid.uuid4()),
@@ -82,8 +83,9 @@ class Auth(
             "sid": str(uuid.uuid4()),
             "iat": 1,
             "exp": expires_at,
+            **more,
         }
-        return jwt.encode(claims, self._key, "EdDSA", {"kid": _KEY_ID})
+        return jwt.encode(claims, self._key, "EdDSA", {"kid": _KEY_ID, "typ": identity.TOKEN_TYPE})
 
     async def jwks(self) -> str:
         """The public key."""
@@ -128,7 +130,11 @@ class Auth(
     async def IssueServiceToken(
         self, request: auth_pb2.IssueServiceTokenRequest, context: object
     ) -> auth_pb2.IssueServiceTokenResponse:
-        raise Forbidden("This is not the installation's secret.")
+        if request.secret != SERVICE_SECRET:
+            raise Forbidden("This is not the installation's secret.")
+        self.calls["IssueServiceToken"] += 1
+        token = self.token(request.organization_id, role="service", scope=" ".join(request.scopes), sid="")
+        return auth_pb2.IssueServiceTokenResponse(access_token=token, expires_in=900)
 
     async def GetMe(self, request: auth_pb2.GetMeRequest, context: object) -> auth_pb2.GetMeResponse:
         caller = identity.current().organization_id
@@ -236,8 +242,10 @@ class Results(
     ) -> results_pb2.SubmitAnalysisResponse:
         document = self.records.documents[self._mine(request.document_id)]
         config = job_pb2.JobConfig(analysis=request.config)
-        job = job_pb2.Job(id=request.job_id, type=job_pb2.JOB_TYPE_ANALYSIS, stage="queued", config=config)
-        return results_pb2.SubmitAnalysisResponse(job=self.add(identity.current().organization_id, document, job))
+        organization = identity.current().organization_id
+        job_id = str(ids.owned(organization, request.job_id, "job_id"))
+        job = job_pb2.Job(id=job_id, type=job_pb2.JOB_TYPE_ANALYSIS, stage="queued", config=config)
+        return results_pb2.SubmitAnalysisResponse(job=self.add(organization, document, job))
 
     async def GetDocument(
         self, request: results_pb2.GetDocumentRequest, context: object
@@ -323,11 +331,12 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
 
     async def _store(self, config: ingest_pb2.UploadConfig, content: bytes) -> ingest_pb2.UploadResponse:
         organization = identity.current().organization_id
-        key = f"originals/{organization}/{config.document_id}"
+        document_id = str(ids.owned(organization, config.document_id, "document_id"))
+        key = f"originals/{organization}/{document_id}"
         await self._blobs.put(key, content)
         document = job_pb2.Document(
-            id=config.document_id,
-            filename=f"{config.document_id}.pdf",
+            id=document_id,
+            filename=f"{document_id}.pdf",
             original_filename=config.original_filename,
             file_size=len(content),
             mime_type="application/pdf",
@@ -335,7 +344,7 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             storage_key=key,
         )
         job = job_pb2.Job(
-            id=config.job_id,
+            id=str(ids.owned(organization, config.job_id, "job_id")),
             type=job_pb2.JOB_TYPE_TEXT_EXTRACTION,
             stage="queued",
             config=config.job,
@@ -359,10 +368,12 @@ class Mesh:
     entries: MemoryEntries
     connected: bool = True
 
-    def client(self, organization: str | None = None) -> httpx.AsyncClient:
+    def client(self, organization: str | None = None, **claims: str) -> httpx.AsyncClient:
         """An HTTP client of the gateway, with a token of the organization when one is given."""
         transport = httpx.ASGITransport(self.gateway.app, raise_app_exceptions=False)
-        headers = {"authorization": f"Bearer {self.auth.token(organization)}"} if organization else {}
+        headers = (
+            {"authorization": f"Bearer {self.auth.token(organization, FOREVER, **claims)}"} if organization else {}
+        )
         return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers)
 
     def tell(self, job: job_pb2.Job) -> None:
@@ -379,7 +390,8 @@ async def running_mesh(directory: Path, counting: Counting | None = None, **sett
     ingest = Ingest(results, blobs)
     urls = {f"{name}_url": f"unix:{directory}/{name}" for name in ("auth", "ingest", "ocr", "analysis", "results")}
     limits = {"limits": {"free": ENDLESS}, "address_limits": ENDLESS}
-    known = GatewaySettings.model_validate({**urls, **limits, "drain_seconds": 0, **settings})
+    secret = {"service_secret": SERVICE_SECRET}
+    known = GatewaySettings.model_validate({**urls, **limits, **secret, "drain_seconds": 0, **settings})
     registrations = {"auth": _auth(auth), "ingest": _ingest(ingest), "results": _results(results)}
     servers = {name: _server(name, known, auth, register) for name, register in registrations.items()}
     neighbours = Neighbours.connect(known)
@@ -404,6 +416,7 @@ def _server(name: str, settings: GatewaySettings, auth: Auth, register: Registra
         "/pagemesh.auth.v1.AccountService/Login",
         "/pagemesh.auth.v1.AccountService/Refresh",
         "/pagemesh.auth.v1.TokenService/GetJwks",
+        "/pagemesh.auth.v1.TokenService/IssueServiceToken",
     }
     spec = ServiceSpec(name, register, identity.TokenVerifier(auth.jwks), frozenset(public))
     return MeshServer(spec, settings.model_copy(update={"listen": getattr(settings, f"{name}_url")}))

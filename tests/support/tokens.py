@@ -9,7 +9,7 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from jwt.algorithms import OKPAlgorithm
 
-from mesh.identity import ALGORITHM, AUDIENCE, ISSUER, TokenVerifier
+from mesh.identity import ALGORITHM, AUDIENCE, ISSUER, TOKEN_TYPE, TokenVerifier
 
 
 class Signer:
@@ -26,7 +26,7 @@ class Signer:
         usual: dict[str, Any] = {"iss": ISSUER, "aud": AUDIENCE, "iat": now, "exp": now + 60}
         usual |= {"sub": str(uuid.uuid4()), "org": str(uuid.uuid4()), "role": "admin", "tier": "pro", "sid": "s"}
         wanted = {name: value for name, value in (usual | claims).items() if value is not None}
-        return jwt.encode(wanted, self._key, ALGORITHM, headers={"kid": self.kid})
+        return jwt.encode(wanted, self._key, ALGORITHM, headers={"kid": self.kid, "typ": TOKEN_TYPE})
 
     @property
     def public(self) -> dict[str, Any]:

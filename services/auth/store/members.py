@@ -44,11 +44,11 @@ class MemberStore(Database):
             row = (await connection.execute(_INVITE, values)).one()
         return Invitation(row.id, row.email, row.role, row.created_at, row.expires_at)
 
-    async def invited_email(self, token_hash: bytes) -> str | None:
-        """Whom the invitation is for, while it is good."""
+    async def invited(self, token_hash: bytes) -> tuple[str, str] | None:
+        """Whose mail address the invitation is for, and its organization's name, while it is good."""
         async with self._transaction() as connection:
-            email: str | None = await connection.scalar(_INVITED_EMAIL, {"token_hash": token_hash})
-        return email
+            row = (await connection.execute(_INVITED, {"token_hash": token_hash})).one_or_none()
+        return (row.email, row.name) if row else None
 
     async def accept_invitation(
         self, invitation_hash: bytes, user: NewUser, token_hash: bytes, life: timedelta
@@ -145,12 +145,11 @@ _INVITE = text("""
     RETURNING id, email, role, created_at, expires_at
 """)
 _GOOD_INVITATION = """
-    i.token_hash = :token_hash AND i.expires_at > now()
-    AND EXISTS (SELECT FROM organizations o WHERE o.id = i.organization_id AND o.is_active)
+    i.token_hash = :token_hash AND i.expires_at > now() AND o.id = i.organization_id AND o.is_active
 """
-_INVITED_EMAIL = text(f"SELECT i.email FROM invitations i WHERE {_GOOD_INVITATION}")
+_INVITED = text(f"SELECT i.email, o.name FROM invitations i, organizations o WHERE {_GOOD_INVITATION}")
 _SPEND_INVITATION = text(f"""
-    DELETE FROM invitations i WHERE {_GOOD_INVITATION} RETURNING i.organization_id, i.role
+    DELETE FROM invitations i USING organizations o WHERE {_GOOD_INVITATION} RETURNING i.organization_id, i.role
 """)
 _LOCK_ORGANIZATION = text("SELECT FROM organizations WHERE id = :id FOR UPDATE")
 _OTHER_ADMINS = text("""

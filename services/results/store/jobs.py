@@ -87,7 +87,8 @@ _SAVE = text("""
               EXISTS (SELECT FROM jobs w WHERE w.document_id = jobs.document_id AND w.stage = 'waiting') AS waited_for
 """)
 _LOCK_READING = text("""
-    SELECT id FROM jobs WHERE document_id = :document_id AND type = 'text_extraction' FOR SHARE
+    SELECT id FROM jobs
+    WHERE organization_id = :organization_id AND document_id = :document_id AND type = 'text_extraction' FOR SHARE
 """)
 _LOCK = text(f"""
     SELECT {_COLUMNS}, {_DOCUMENT_COLUMNS}
@@ -99,7 +100,10 @@ _WAITING = text("""
 """)
 _VISIBLE = "FROM jobs j JOIN documents d ON d.id = j.document_id AND d.deleted_at IS NULL"
 _BY_ID = text(f"SELECT {_COLUMNS} {_VISIBLE} WHERE j.id = :id AND j.organization_id = :organization_id")
-_OF_DOCUMENT = text(f"SELECT {_COLUMNS} FROM jobs j WHERE j.document_id = :document_id ORDER BY j.created_at")
+_OF_DOCUMENT = text(f"""
+    SELECT {_COLUMNS} FROM jobs j
+    WHERE j.organization_id = :organization_id AND j.document_id = :document_id ORDER BY j.created_at
+""")
 _MATCH = f"""
     {_VISIBLE}
     WHERE j.organization_id = :organization_id
@@ -163,9 +167,9 @@ class Jobs:
                 waited_for.add(row.document_id)
         return waited_for
 
-    async def lock_reading(self, document_id: UUID) -> None:
-        """Holds the document's reading job as it is until the transaction ends."""
-        await self._connection.execute(_LOCK_READING, {"document_id": document_id})
+    async def lock_reading(self, organization_id: UUID, document_id: UUID) -> None:
+        """Holds the reading job of the organization's document as it is until the transaction ends."""
+        await self._connection.execute(_LOCK_READING, {"organization_id": organization_id, "document_id": document_id})
 
     async def lock(self, ids: Collection[UUID]) -> dict[UUID, tuple[JobRecord, DocumentRecord]]:
         """The jobs with their documents, held until the transaction ends; in one order, so that nobody deadlocks."""
@@ -181,9 +185,10 @@ class Jobs:
         row = (await self._connection.execute(_BY_ID, {"id": job_id, "organization_id": organization_id})).one_or_none()
         return _job(row) if row else None
 
-    async def of_document(self, document_id: UUID) -> list[JobRecord]:
-        """The document's jobs, oldest first."""
-        return [_job(row) for row in await self._connection.execute(_OF_DOCUMENT, {"document_id": document_id})]
+    async def of_document(self, organization_id: UUID, document_id: UUID) -> list[JobRecord]:
+        """Jobs of the organization's document, oldest first."""
+        values = {"organization_id": organization_id, "document_id": document_id}
+        return [_job(row) for row in await self._connection.execute(_OF_DOCUMENT, values)]
 
     async def list(
         self, organization_id: UUID, state: str, job_type: str, document_id: UUID | None, limit: int, offset: int

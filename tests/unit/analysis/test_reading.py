@@ -20,6 +20,15 @@ def test_text_without_lines_has_no_boxes() -> None:
     assert [(1, None)] == [(line.page, line.box) for line in read_document([Page(number=1, text="One")]).lines]
 
 
+def test_a_cell_far_outside_makes_no_row_as_long_as_that() -> None:
+    """Callers say where cells are; one beyond every table is left out."""
+    sent = table([["Sales", "5"]])
+    for column in (1_000, (1 << 31) - 1):
+        sent.cells.add(row=0, column=column, text="far away")
+    [row] = read_document([Page(number=1, tables=[sent])]).pages[0].rows
+    assert ("Sales", "5") == row.cells
+
+
 def test_a_table_row_knows_its_header() -> None:
     """Rows after the first carry the first row as header, and the box around their cells."""
     made = Page(number=1, tables=[table([["", "2024"], ["Sales", "5"]])])

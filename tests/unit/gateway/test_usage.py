@@ -151,6 +151,26 @@ async def test_a_repeat_is_no_further_document(planned: Mesh, organization: str)
     assert first.json()["id"] == again.json()["id"]
 
 
+async def test_plans_hold_for_tokens_that_are_not_for_usage(planned: Mesh, organization: str) -> None:
+    """The gateway asks for usage as itself, by one token for all of them; usage itself is told to none of them."""
+    planned.results.used = GetUsageResponse(calls=6)
+    async with planned.client(organization, scope="jobs.read documents.write") as client:
+        answers = [await client.get("/api/v1/jobs") for _ in range(4)]
+        usage, upload = await client.get(USAGE), await _upload(client)
+    assert [200, 200, 429, 429] == [answer.status_code for answer in answers]
+    assert (403, "insufficient_scope") == (usage.status_code, usage.json()["error"])
+    assert (429, "quota_exceeded") == (upload.status_code, upload.json()["error"])
+    assert 1 == planned.auth.calls["IssueServiceToken"]
+
+
+async def test_whoever_may_read_usage_needs_nobody_elses_token(planned: Mesh, organization: str) -> None:
+    """With the scope, or without a list of scopes."""
+    for claims in ({"scope": "usage.read jobs.read"}, {}):
+        async with planned.client(organization, **claims) as client:
+            assert [200, 200] == [(await client.get(path)).status_code for path in (USAGE, "/api/v1/jobs")]
+    assert 0 == planned.auth.calls["IssueServiceToken"]
+
+
 async def test_without_the_record(planned: Mesh, organization: str) -> None:
     """While usage cannot be told, calls go on; asking for it says that it is away."""
     planned.results.usage_away = True

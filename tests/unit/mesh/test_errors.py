@@ -55,6 +55,22 @@ async def test_every_error_arrives_as_it_was_raised(
     )
 
 
+@pytest.mark.parametrize("character", ["x", "é", "😀", "%", "\n"])
+async def test_an_error_that_repeats_too_much_arrives_shortened(settings: MeshSettings, character: str) -> None:
+    """Its class, reason and the beginning are there: nothing outgrows what a receiver takes."""
+    error = errors.InvalidArgument(
+        character * 20_000, "LANGUAGE_MISSING", field="languages", language=character * 20_000
+    )
+    arrived = await raised(settings, error, streaming=False)
+    assert (errors.InvalidArgument, "LANGUAGE_MISSING", "languages") == (
+        type(arrived),
+        arrived.reason,
+        arrived.details["field"],
+    )
+    assert {character} == set(arrived.message) == set(arrived.details["language"])
+    assert 200 <= len(arrived.message) <= 1_000
+
+
 @pytest.mark.parametrize("streaming", [False, True], ids=["unary", "stream"])
 async def test_a_defect_tells_nothing_of_the_inside(
     settings: MeshSettings, streaming: bool, caplog: pytest.LogCaptureFixture

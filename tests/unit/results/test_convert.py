@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from mesh import pages
 from mesh.blobs import Blobs
-from mesh.errors import InvalidArgument
 from pagemesh.analysis.v1.analysis_pb2 import AnalysisOutcome
 from pagemesh.results.v1.analysis_pb2 import AnalysisConfig, TokenUsage
 from pagemesh.results.v1.job_pb2 import DocumentState, JobConfig, JobState, JobType, ReadMode
@@ -25,16 +24,6 @@ from services.results.store.documents import as_json
 from tests.unit.results.jobs import ID, analysis_job, broken, document, reading_job
 
 NOON = datetime(2026, 5, 3, 12, 0, 0, 250_000, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    "value", ["", "x", "6f1f0b8e", "../../etc/passwd", "6f1f0b8e-0000-4000-8000-00000000000g", "\0"]
-)
-def test_what_is_no_uuid_is_an_argument_error(value: str) -> None:
-    """It names the field and repeats nothing of the value."""
-    with pytest.raises(InvalidArgument) as caught:
-        convert.to_uuid(value, "job_id")
-    assert ("job_id is not a UUID.", {"field": "job_id"}) == (caught.value.message, caught.value.details)
 
 
 def test_a_job_config_survives_the_record() -> None:

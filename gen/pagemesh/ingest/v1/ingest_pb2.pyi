@@ -61,9 +61,11 @@ class UploadConfig(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     HEAD_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
-    """UUID for the new document, chosen by the caller so that a repeat makes no second one."""
+    """UUID that the caller chooses, so that a repeat makes no second document. The document's own id, which the answer
+    tells, derives from it and from the caller's organization.
+    """
     job_id: _builtins.str
-    """UUID for the new job, likewise."""
+    """UUID that the caller chooses for the job, likewise."""
     original_filename: _builtins.str
     """Name of the file as the client sent it."""
     max_bytes: _builtins.int

@@ -62,12 +62,14 @@ class SubmitJobRequest(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     ARRIVAL_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
-    """UUID for the job."""
+    """UUID that the caller chooses for the job, likewise."""
     priority: _builtins.int
     """0 to 9."""
     @_builtins.property
     def document(self) -> _job_pb2.Document:
-        """With `id`, names, size, type, hash and key set; times, owner and state are set by the service."""
+        """With `original_filename`, size, type, hash and key set, and `id` to a UUID that the caller chooses; its own id, which
+        the answer tells, derives from that and from the caller's organization. The rest is set by the service.
+        """
 
     @_builtins.property
     def config(self) -> _job_pb2.JobConfig:
@@ -169,7 +171,9 @@ class SubmitAnalysisRequest(_message.Message):
     document_id: _builtins.str
     """UUID of the document."""
     job_id: _builtins.str
-    """UUID for the job."""
+    """UUID that the caller chooses, so that a repeat makes no second job. The job's own id, which the answer tells,
+    derives from it and from the caller's organization.
+    """
     priority: _builtins.int
     """0 to 9."""
     @_builtins.property

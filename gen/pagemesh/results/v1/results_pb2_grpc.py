@@ -68,6 +68,7 @@ class JobServiceServicer:
 
     def SubmitJob(self, request, context):
         """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made.
+        INVALID_ARGUMENT; ILLEGAL_STATE for another document under the same ids.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

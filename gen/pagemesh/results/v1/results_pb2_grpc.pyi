@@ -34,7 +34,9 @@ class JobServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> JobServiceAsyncStub: ...
     SubmitJob: _grpc.UnaryUnaryMultiCallable[_results_pb2.SubmitJobRequest, _results_pb2.SubmitJobResponse]
-    """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made."""
+    """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made.
+    INVALID_ARGUMENT; ILLEGAL_STATE for another document under the same ids.
+    """
     SubmitAnalysis: _grpc.UnaryUnaryMultiCallable[_results_pb2.SubmitAnalysisRequest, _results_pb2.SubmitAnalysisResponse]
     """Starts an analysis of a document. NOT_FOUND; ILLEGAL_STATE when its reading failed."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_results_pb2.GetJobRequest, _results_pb2.GetJobResponse]
@@ -50,7 +52,9 @@ class JobServiceAsyncStub(JobServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubmitJob: _aio.UnaryUnaryMultiCallable[_results_pb2.SubmitJobRequest, _results_pb2.SubmitJobResponse]  # type: ignore[assignment]
-    """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made."""
+    """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made.
+    INVALID_ARGUMENT; ILLEGAL_STATE for another document under the same ids.
+    """
     SubmitAnalysis: _aio.UnaryUnaryMultiCallable[_results_pb2.SubmitAnalysisRequest, _results_pb2.SubmitAnalysisResponse]  # type: ignore[assignment]
     """Starts an analysis of a document. NOT_FOUND; ILLEGAL_STATE when its reading failed."""
     GetJob: _aio.UnaryUnaryMultiCallable[_results_pb2.GetJobRequest, _results_pb2.GetJobResponse]  # type: ignore[assignment]
@@ -69,7 +73,9 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _results_pb2.SubmitJobRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_results_pb2.SubmitJobResponse, _abc.Awaitable[_results_pb2.SubmitJobResponse]]:
-        """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made."""
+        """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made.
+        INVALID_ARGUMENT; ILLEGAL_STATE for another document under the same ids.
+        """
 
     @_abc_1.abstractmethod
     def SubmitAnalysis(

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from pagemesh.options.v1 import scopes_pb2 as pagemesh_dot_options_dot_v1_dot_scopes__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpagemesh/results/v1/usage.proto\x12\x13pagemesh.results.v1\x1a pagemesh/options/v1/scopes.proto\"e\n\x0fGetUsageRequest\x12\x11\n\tfirst_day\x18\x01 \x01(\x05\x12\x10\n\x08last_day\x18\x02 \x01(\x05\x12\x12\n\ngateway_id\x18\x03 \x01(\t\x12\x19\n\x11gateway_first_day\x18\x04 \x01(\x05\"\x84\x01\n\x10GetUsageResponse\x12\x11\n\tdocuments\x18\x01 \x01(\x03\x12\r\n\x05pages\x18\x02 \x01(\x03\x12\x0e\n\x06tokens\x18\x03 \x01(\x03\x12\x15\n\rstorage_bytes\x18\x04 \x01(\x03\x12\r\n\x05\x63\x61lls\x18\x05 \x01(\x03\x12\x18\n\x10\x63\x61lls_of_gateway\x18\x06 \x01(\x03\x32p\n\x0cUsageService\x12`\n\x08GetUsage\x12$.pagemesh.results.v1.GetUsageRequest\x1a%.pagemesh.results.v1.GetUsageResponse\"\x07\xe2\xe0\x18\x03\x61nyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpagemesh/results/v1/usage.proto\x12\x13pagemesh.results.v1\x1a pagemesh/options/v1/scopes.proto\"e\n\x0fGetUsageRequest\x12\x11\n\tfirst_day\x18\x01 \x01(\x05\x12\x10\n\x08last_day\x18\x02 \x01(\x05\x12\x12\n\ngateway_id\x18\x03 \x01(\t\x12\x19\n\x11gateway_first_day\x18\x04 \x01(\x05\"\x84\x01\n\x10GetUsageResponse\x12\x11\n\tdocuments\x18\x01 \x01(\x03\x12\r\n\x05pages\x18\x02 \x01(\x03\x12\x0e\n\x06tokens\x18\x03 \x01(\x03\x12\x15\n\rstorage_bytes\x18\x04 \x01(\x03\x12\r\n\x05\x63\x61lls\x18\x05 \x01(\x03\x12\x18\n\x10\x63\x61lls_of_gateway\x18\x06 \x01(\x03\x32w\n\x0cUsageService\x12g\n\x08GetUsage\x12$.pagemesh.results.v1.GetUsageRequest\x1a%.pagemesh.results.v1.GetUsageResponse\"\x0e\xe2\xe0\x18\nusage.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,11 +33,11 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pagemesh.results.v1.usage_p
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_USAGESERVICE'].methods_by_name['GetUsage']._loaded_options = None
-  _globals['_USAGESERVICE'].methods_by_name['GetUsage']._serialized_options = b'\342\340\030\003any'
+  _globals['_USAGESERVICE'].methods_by_name['GetUsage']._serialized_options = b'\342\340\030\nusage.read'
   _globals['_GETUSAGEREQUEST']._serialized_start=90
   _globals['_GETUSAGEREQUEST']._serialized_end=191
   _globals['_GETUSAGERESPONSE']._serialized_start=194
   _globals['_GETUSAGERESPONSE']._serialized_end=326
   _globals['_USAGESERVICE']._serialized_start=328
-  _globals['_USAGESERVICE']._serialized_end=440
+  _globals['_USAGESERVICE']._serialized_end=447
 # @@protoc_insertion_point(module_scope)

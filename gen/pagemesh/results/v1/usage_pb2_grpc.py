@@ -47,7 +47,7 @@ class UsageServiceServicer:
     """
 
     def GetUsage(self, request, context):
-        """Sums over whole days. INVALID_ARGUMENT. Any token: what it may still do depends on them.
+        """Sums over whole days. INVALID_ARGUMENT.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -34,7 +34,7 @@ class UsageServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> UsageServiceAsyncStub: ...
     GetUsage: _grpc.UnaryUnaryMultiCallable[_usage_pb2.GetUsageRequest, _usage_pb2.GetUsageResponse]
-    """Sums over whole days. INVALID_ARGUMENT. Any token: what it may still do depends on them."""
+    """Sums over whole days. INVALID_ARGUMENT."""
 
 @_typing.type_check_only
 class UsageServiceAsyncStub(UsageServiceStub):
@@ -42,7 +42,7 @@ class UsageServiceAsyncStub(UsageServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetUsage: _aio.UnaryUnaryMultiCallable[_usage_pb2.GetUsageRequest, _usage_pb2.GetUsageResponse]  # type: ignore[assignment]
-    """Sums over whole days. INVALID_ARGUMENT. Any token: what it may still do depends on them."""
+    """Sums over whole days. INVALID_ARGUMENT."""
 
 class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
     """Usage of the caller's organization."""
@@ -53,6 +53,6 @@ class UsageServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _usage_pb2.GetUsageRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_usage_pb2.GetUsageResponse, _abc.Awaitable[_usage_pb2.GetUsageResponse]]:
-        """Sums over whole days. INVALID_ARGUMENT. Any token: what it may still do depends on them."""
+        """Sums over whole days. INVALID_ARGUMENT."""
 
 def add_UsageServiceServicer_to_server(servicer: UsageServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

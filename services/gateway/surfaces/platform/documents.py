@@ -2,9 +2,9 @@
 
 from starlette.responses import Response, StreamingResponse
 
-from mesh import client
+from mesh import client, ids
 from mesh.blobs import Blobs
-from mesh.errors import IllegalState, NotFound, TooMuch
+from mesh.errors import Forbidden, IllegalState, NotFound, TooMuch
 from mesh.identity import Identity
 from pagemesh.ingest.v1 import ingest_pb2
 from pagemesh.results.v1 import job_pb2, results_pb2
@@ -177,6 +177,7 @@ class _Upload:
     def __init__(self, neighbours: Neighbours, call: Call[NoBody, NoQuery], seconds: float) -> None:
         self._neighbours = neighbours
         self._seconds = seconds
+        self._organization_id = call.identity.organization_id
         self._origin = call.origin
         self._job = job_pb2.JobConfig()
         self._sink: IngestSink | None = None
@@ -202,10 +203,11 @@ class _Upload:
         """Whether a try that nobody finished has made the document already: a repeat takes no room."""
         if not self._origin.is_repeat:
             return False
-        request = results_pb2.GetDocumentRequest(document_id=self._origin.id("document"))
+        made = ids.owned(self._organization_id, self._origin.id("document"), "document_id")
         try:
+            request = results_pb2.GetDocumentRequest(document_id=str(made))
             await client.call(self._neighbours.documents.GetDocument, request)
-        except NotFound:
+        except (NotFound, Forbidden):  # a caller that may only write cannot tell
             return False
         return True
 

@@ -1,8 +1,8 @@
 """What requests to the platform API must hold."""
 
 import re
-from datetime import date
-from typing import Annotated, Any, Literal
+from datetime import date, datetime
+from typing import Annotated, Any, Literal, TypeVar
 
 import orjson
 from pydantic import (
@@ -71,6 +71,8 @@ def _check_key(key: SecretStr) -> SecretStr:
 ProviderKey = Annotated[SecretStr, Field(json_schema_extra=_KEY_SCHEMA), AfterValidator(_check_key)]
 
 _DEEPEST_OPTIONS = 32
+
+D = TypeVar("D", bound=date)
 
 
 class RegisterBody(Body):
@@ -171,9 +173,17 @@ class ApiKeyBody(Body):
 
     name: Name
     scopes: list[Scope] | None = Field(
-        default=None, max_length=8, description="What the key is for; left out: whatever its owner may do."
+        default=None,
+        min_length=1,
+        max_length=8,
+        description="What the key is for; left out: whatever its owner may do.",
     )
     expires_at: AwareDatetime | None = Field(default=None, description="Left out: never.")
+
+    @field_validator("expires_at")
+    @classmethod
+    def _storable(cls, value: datetime | None) -> datetime | None:
+        return _in_range(value)
 
 
 class SecretBody(Body):
@@ -272,15 +282,19 @@ class UsageQuery(Query):
     @field_validator("start_date", "end_date")
     @classmethod
     def _storable(cls, value: date | None) -> date | None:
-        if value is not None and not 1970 <= value.year < 7000:
-            raise ValueError("Between 1970 and 6999")
-        return value
+        return _in_range(value)
 
 
 class AnalysesQuery(Query):
     """Which analyses."""
 
     analysis_type: AnalysisType | None = None
+
+
+def _in_range(value: D | None) -> D | None:
+    if value is not None and not 1970 <= value.year < 7000:
+        raise ValueError("Between 1970 and 6999")
+    return value
 
 
 def _depth(value: object) -> int:

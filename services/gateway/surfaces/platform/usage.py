@@ -27,6 +27,7 @@ class UsageReport:
                 "What the organization has used",
                 {200: Answer("Usage of the period, this month without one.", shapes.Usage)},
                 models.UsageQuery,
+                scope="usage.read",
                 within_plan=False,  # whoever has used up their calls must be able to see it
             ),
         ]

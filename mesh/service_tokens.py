@@ -1,23 +1,29 @@
-"""Tokens by which this service acts inside the organization whose work it does."""
+"""Tokens by which a service acts inside the organization whose work it does."""
 
 import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pydantic import SecretStr
 
 from mesh import client
-from mesh.settings import MeshSettings
 from pagemesh.auth.v1.auth_pb2 import IssueServiceTokenRequest
-from pagemesh.auth.v1.auth_pb2_grpc import TokenServiceStub
+
+if TYPE_CHECKING:
+    from pagemesh.auth.v1.auth_pb2_grpc import TokenServiceAsyncStub
 
 _MARGIN_SECONDS = 60.0
 _KEPT = 1_000
 
 
 class ServiceTokens:
-    """Asks `auth` for a token per organization and keeps it for most of its life."""
+    """Asks `auth` for a token per organization, for these scopes alone, and keeps it for most of its life."""
 
-    def __init__(self, service: str, settings: MeshSettings) -> None:
+    def __init__(self, service: str, secret: SecretStr, auth: "TokenServiceAsyncStub", scopes: Sequence[str]) -> None:
         self._service = service
-        self._secret = settings.service_secret
-        self._auth = TokenServiceStub(client.connect(settings.auth_url, settings))
+        self._secret = secret
+        self._auth = auth
+        self._scopes = scopes
         self._tokens: dict[str, tuple[str, float]] = {}
 
     async def get(self, organization_id: str) -> str:
@@ -26,7 +32,10 @@ class ServiceTokens:
         if expires_at > time.monotonic():
             return token
         request = IssueServiceTokenRequest(
-            service=self._service, secret=self._secret.get_secret_value(), organization_id=organization_id
+            service=self._service,
+            secret=self._secret.get_secret_value(),
+            organization_id=organization_id,
+            scopes=self._scopes,
         )
         issued = await client.call(self._auth.IssueServiceToken, request)
         if len(self._tokens) >= _KEPT:

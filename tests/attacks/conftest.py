@@ -1,0 +1,111 @@
+"""A running stack with a victim in it; every test here must leave the victim's record as it was."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import grpc
+import httpx
+import pytest
+from sqlalchemy.engine import make_url
+
+from cli.background import Background
+from cli.postgres import database_url
+from mesh import client, context
+from mesh.settings import MeshSettings
+from pagemesh.auth.v1.auth_pb2 import IssueServiceTokenRequest
+from pagemesh.auth.v1.auth_pb2_grpc import TokenServiceStub
+from pagemesh.results.v1.results_pb2 import GetDocumentRequest
+from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub
+from tests.attacks.operations import Operation, every_operation
+from tests.attacks.people import Attacker, Person, Victim, make_victim, new_client, register
+from tests.attacks.record import Record
+
+
+@dataclass
+class World:
+    """The stack, seen from outside and from below."""
+
+    url: str
+    channels: dict[str, grpc.aio.Channel]
+    service_secret: str
+    record: Record
+
+    async def storage_key(self, person: Person, document_id: str) -> str:
+        """Where the original of a person's document is."""
+        context.bearer_token.set(person.token)
+        stub = DocumentServiceStub(self.channels["results"])
+        answer = await client.call(stub.GetDocument, GetDocumentRequest(document_id=document_id))
+        return str(answer.document.storage_key)
+
+    @asynccontextmanager
+    async def attacking(self) -> AsyncIterator[Attacker]:
+        """A new organization."""
+        person = await register(self.url, "Mallory")
+        try:
+            yield Attacker(person, await new_client(person), self.storage_key)
+        finally:
+            await person.close()
+
+    async def service_token(self, organization_id: str) -> str:
+        """A token by which a service acts inside the organization."""
+        request = IssueServiceTokenRequest(
+            service="analysis", secret=self.service_secret, organization_id=organization_id
+        )
+        stub = TokenServiceStub(self.channels["auth"])
+        return str((await client.call(stub.IssueServiceToken, request)).access_token)
+
+
+@pytest.fixture(scope="session")
+async def world(stack: Background) -> AsyncIterator[World]:
+    """The session's stack."""
+    state = stack.state
+    channels = {
+        name: client.connect(f"unix:{path}", MeshSettings())
+        for name, path in state.sockets.items()
+        if name != "postgres"
+    }
+    url = make_url(database_url(stack.layout.sockets / "postgres", "postgres")).set(drivername="postgresql")
+    record = Record(url.render_as_string(hide_password=False), stack.layout.blobs)
+    yield World(stack.url, channels, stack.layout.secret("service"), record)
+    for channel in channels.values():
+        await channel.close()
+
+
+@pytest.fixture(scope="session")
+async def victim(world: World) -> AsyncIterator[Victim]:
+    """Somebody with something of every kind."""
+    victim = await make_victim(world.url, world.storage_key)
+    yield victim
+    await victim.person.close()
+
+
+@pytest.fixture(scope="session")
+async def attacker(world: World, victim: Victim) -> AsyncIterator[Attacker]:
+    """Somebody of another organization."""
+    async with world.attacking() as attacker:
+        yield attacker
+
+
+@pytest.fixture
+async def untouched(world: World, victim: Victim) -> AsyncIterator[Any]:
+    """The victim's record is after the test what it was before."""
+    read = partial(world.record.of, victim.secrets)
+    before = await read()
+    yield before
+    assert before == await read()
+
+
+@pytest.fixture(scope="session")
+async def operations(world: World) -> list[Operation]:
+    """What the gateway publishes."""
+    return await every_operation(world.url)
+
+
+@pytest.fixture
+async def nobody(world: World) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a credential."""
+    async with httpx.AsyncClient(base_url=world.url, timeout=90) as client:
+        yield client

@@ -1,0 +1,206 @@
+"""Whoever attacks and is attacked: organizations with something of every kind, made through the public API."""
+
+import uuid
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from mesh.scopes import GRANTABLE
+from tests.attacks.registry import Kind, Meaning
+from tests.support.documents import text_pdf
+
+Json = dict[str, Any]
+PASSWORD = "a long enough phrase"
+_API = "/api/v1"
+_SECONDS = 90.0
+
+
+@dataclass
+class Person:
+    """Somebody with a session."""
+
+    http: httpx.AsyncClient
+    session: Json
+
+    @property
+    def token(self) -> str:
+        """The access token."""
+        return str(self.session["access_token"])
+
+    @property
+    def user_id(self) -> str:
+        """The account."""
+        return str(self.session["user"]["id"])
+
+    @property
+    def organization_id(self) -> str:
+        """The organization."""
+        return str(self.session["user"]["organization_id"])
+
+    async def send(self, method: str, path: str, expected: int, **more: Any) -> Json:
+        """Sends a request that must go well, and answers its JSON, if any."""
+        answer = await self.http.request(method, _API + path, **more)
+        assert expected == answer.status_code, f"{method} {path}: {answer.status_code} {answer.text}"
+        body: Json = answer.json() if answer.content else {}
+        return body
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self.http.aclose()
+
+
+async def register(url: str, name: str = "Test Person") -> Person:
+    """The admin of a new organization."""
+    http = httpx.AsyncClient(base_url=url, timeout=_SECONDS)
+    body = {"email": f"{uuid.uuid4().hex}@example.com", "password": PASSWORD, "full_name": name}
+    return _person(http, await http.post(f"{_API}/auth/register", json=body))
+
+
+async def join(admin: Person, role: str = "user") -> Person:
+    """A new member of the admin's organization."""
+    body = {"email": f"{uuid.uuid4().hex}@example.com", "role": role}
+    invited = await admin.send("POST", "/organizations/me/members", 201, json=body)
+    http = httpx.AsyncClient(base_url=admin.http.base_url, timeout=_SECONDS)
+    accepted = {"token": invited["token"], "password": PASSWORD, "full_name": "Test Member"}
+    return _person(http, await http.post(f"{_API}/auth/invitations/accept", json=accepted))
+
+
+def _person(http: httpx.AsyncClient, answer: httpx.Response) -> Person:
+    assert answer.status_code == 201, answer.text
+    session: Json = answer.json()
+    http.headers["authorization"] = f"Bearer {session['access_token']}"
+    return Person(http, session)
+
+
+async def read_document(person: Person, text: str = "Nothing much.", **form: str) -> Json:
+    """A document that was uploaded and read, as the upload was answered."""
+    files = {"file": (f"{uuid.uuid4().hex}.pdf", text_pdf(text=text))}
+    uploaded = await person.send("POST", "/documents/upload", 201, files=files, data=form)
+    job = await person.send("GET", f"/jobs/{uploaded['job_id']}", 200, headers={"prefer": "wait=60"})
+    while job["status"] not in ("completed", "failed"):  # it waits for each change of the state
+        job = await person.send("GET", f"/jobs/{uploaded['job_id']}", 200, headers={"prefer": "wait=60"})
+    return uploaded
+
+
+async def new_client(person: Person, *scopes: str) -> Json:
+    """An OAuth client with its secret."""
+    body = {"name": "a machine", "scopes": scopes or GRANTABLE}
+    return await person.send("POST", "/organizations/me/clients", 201, json=body)
+
+
+async def new_key(person: Person, *scopes: str) -> Json:
+    """An API key; without scopes it may do what its owner may."""
+    return await person.send("POST", "/api-keys", 201, json={"name": "a program", "scopes": scopes or None})
+
+
+async def client_token(person: Person, client: Json, *scopes: str) -> str:
+    """An access token of the client, for all its scopes or these."""
+    form = {"grant_type": "client_credentials", "scope": " ".join(scopes)}
+    form |= {"client_id": client["client_id"], "client_secret": client["client_secret"]}
+    async with httpx.AsyncClient(base_url=person.http.base_url, timeout=_SECONDS) as nobody:
+        answer = await nobody.post("/auth/token", data=form)
+    assert answer.status_code == 200, answer.text
+    return str(answer.json()["access_token"])
+
+
+@dataclass
+class Attacker:
+    """An organization of its own, with as much of everything as an attack needs."""
+
+    person: Person
+    client: Json
+    storage_key_of: Callable[[Person, str], Awaitable[str]]
+
+    async def own(self, meaning: Meaning) -> str:
+        """An id of the attacker's, of something that was made for the purpose."""
+        if meaning.is_new or meaning.kind is Kind.GATEWAY:
+            return str(uuid.uuid4())
+        return await self._makers()[meaning.kind]()
+
+    def _makers(self) -> dict[Kind, Callable[[], Awaitable[str]]]:
+        return {
+            Kind.ORGANIZATION: self._organization,
+            Kind.MEMBER: self._member,
+            Kind.DOCUMENT: self._document,
+            Kind.JOB: self._job,
+            Kind.API_KEY: self._key,
+            Kind.CLIENT: self._client,
+            Kind.STORAGE_KEY: self._storage_key,
+            Kind.ACCESS_TOKEN: self._token,
+        }
+
+    async def _organization(self) -> str:
+        return self.person.organization_id
+
+    async def _member(self) -> str:
+        member = await join(self.person)
+        await member.close()
+        return member.user_id
+
+    async def _document(self) -> str:
+        return str((await read_document(self.person))["id"])
+
+    async def _job(self) -> str:
+        return str((await read_document(self.person))["job_id"])
+
+    async def _key(self) -> str:
+        return str((await new_key(self.person))["id"])
+
+    async def _client(self) -> str:
+        return str((await new_client(self.person))["client_id"])
+
+    async def _storage_key(self) -> str:
+        return await self.storage_key_of(self.person, await self._document())
+
+    async def _token(self) -> str:
+        return await client_token(self.person, self.client)
+
+
+def absent(kind: Kind) -> str:
+    """An id of nothing at all."""
+    if kind is Kind.STORAGE_KEY:
+        return f"originals/{uuid.uuid4()}/{uuid.uuid4()}.pdf"
+    return "e30.e30.e30" if kind is Kind.ACCESS_TOKEN else str(uuid.uuid4())
+
+
+@dataclass
+class Victim:
+    """An organization with something of every kind, and words that nobody else may ever see."""
+
+    person: Person
+    ids: dict[Kind, str]
+    words: list[str] = field(default_factory=list)
+
+    @property
+    def secrets(self) -> list[str]:
+        """Everything that tells the victim from others."""
+        return [*self.ids.values(), *self.words]
+
+
+async def make_victim(url: str, storage_key_of: Callable[[Person, str], Awaitable[str]]) -> Victim:
+    """A victim with an admin, a member, an invitation, a document with its analysis, a key and a client."""
+    word = f"zanzibar{uuid.uuid4().hex}"
+    admin = await register(url, f"Admin {word}")
+    member = await join(admin)
+    await member.close()
+    invited = {"email": f"{word}@example.com", "role": "admin"}
+    await admin.send("POST", "/organizations/me/members", 201, json=invited)
+    document = await read_document(admin, f"The secret is {word}.", analysis_type="summary")
+    analyses = await admin.send("GET", f"/documents/{document['id']}/analysis", 200)
+    client = await new_client(admin)
+    ids = {
+        Kind.ORGANIZATION: admin.organization_id,
+        Kind.MEMBER: member.user_id,
+        Kind.DOCUMENT: document["id"],
+        Kind.JOB: document["job_id"],
+        Kind.ANALYSIS: analyses["analyses"][0]["id"],
+        Kind.API_KEY: (await new_key(admin))["id"],
+        Kind.CLIENT: client["client_id"],
+        Kind.STORAGE_KEY: await storage_key_of(admin, document["id"]),
+        Kind.ACCESS_TOKEN: await client_token(admin, client),
+        Kind.GATEWAY: str(uuid.uuid4()),
+    }
+    words = [word, admin.user_id, admin.session["user"]["email"], member.session["user"]["email"]]
+    return Victim(admin, ids, words)

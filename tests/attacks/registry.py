@@ -1,0 +1,84 @@
+"""What id-like fields mean: whose id an attacker would put there. New ones have to be written down here."""
+
+import re
+from dataclasses import dataclass
+from enum import Enum, auto
+
+
+class Kind(Enum):
+    """What an id belongs to."""
+
+    ORGANIZATION = auto()
+    MEMBER = auto()
+    DOCUMENT = auto()
+    JOB = auto()
+    ANALYSIS = auto()
+    API_KEY = auto()
+    CLIENT = auto()
+    STORAGE_KEY = auto()
+    """Of an original."""
+    ACCESS_TOKEN = auto()
+    GATEWAY = auto()
+    """A process, which belongs to no organization."""
+    SECRET = auto()
+    """Whoever holds it is its owner, so nobody attacks with it."""
+    WORD = auto()
+    """No id, whatever its name."""
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a field holds."""
+
+    kind: Kind
+    is_new: bool = False
+    """The caller chooses it, so that what it names is not there before."""
+
+
+_ID_LIKE = re.compile(r"(^|_)(id|ids|uuid|uuids|key|keys|token|tokens)$", re.IGNORECASE)
+
+BY_NAME = {
+    "organization_id": Meaning(Kind.ORGANIZATION),
+    "user_id": Meaning(Kind.MEMBER),
+    "document_id": Meaning(Kind.DOCUMENT),
+    "job_id": Meaning(Kind.JOB),
+    "analysis_id": Meaning(Kind.ANALYSIS),
+    "api_key_id": Meaning(Kind.API_KEY),
+    "client_id": Meaning(Kind.CLIENT),
+    "storage_key": Meaning(Kind.STORAGE_KEY),
+    "gateway_id": Meaning(Kind.GATEWAY),
+    "refresh_token": Meaning(Kind.SECRET),
+    "provider": Meaning(Kind.WORD),
+}
+"""Fields of requests, and parameters of paths and queries, that mean the same everywhere."""
+
+BY_FIELD = {
+    "pagemesh.auth.v1.AcceptInvitationRequest.token": Meaning(Kind.SECRET),
+    "pagemesh.auth.v1.ExchangeApiKeyRequest.key": Meaning(Kind.SECRET),
+    "pagemesh.auth.v1.RevokeTokenRequest.token": Meaning(Kind.ACCESS_TOKEN),
+    "pagemesh.auth.v1.IntrospectTokenRequest.token": Meaning(Kind.ACCESS_TOKEN),
+    "pagemesh.ingest.v1.UploadConfig.document_id": Meaning(Kind.DOCUMENT, is_new=True),
+    "pagemesh.ingest.v1.UploadConfig.job_id": Meaning(Kind.JOB, is_new=True),
+    "pagemesh.results.v1.Document.id": Meaning(Kind.DOCUMENT, is_new=True),
+    "pagemesh.results.v1.SubmitJobRequest.job_id": Meaning(Kind.JOB, is_new=True),
+    "pagemesh.results.v1.SubmitAnalysisRequest.job_id": Meaning(Kind.JOB, is_new=True),
+    "POST /api/v1/auth/invitations/accept token": Meaning(Kind.SECRET),
+    "POST /auth/revoke token": Meaning(Kind.ACCESS_TOKEN),
+    "POST /auth/introspect token": Meaning(Kind.ACCESS_TOKEN),
+}
+"""Those that mean something else in one place: full names of proto fields, or operation and field."""
+
+BEYOND_REACH = {
+    "/pagemesh.auth.v1.TokenService/IssueServiceToken": "needs the secret of the services",
+}
+"""Methods that no account can call well, and why."""
+
+
+def is_id_like(name: str) -> bool:
+    """Whether a field of that name may name something that belongs to somebody."""
+    return _ID_LIKE.search(name) is not None
+
+
+def meaning(where: str, name: str) -> Meaning | None:
+    """What the field means; None when nobody has said so."""
+    return BY_FIELD.get(where) or BY_NAME.get(name)
