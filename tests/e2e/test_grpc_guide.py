@@ -13,7 +13,7 @@ from tests.attacks.people import Person, new_client, register
 _ROOT = Path(__file__).parents[2]
 _GUIDE = (_ROOT / "docs" / "guides" / "grpc.md").read_text("utf-8")
 _SAMPLE = _ROOT / "samples" / "grpc_client.py"
-_ROW = re.compile(r"^\| `(\w+\.\w+)` \| (\w+) \| `([\w.]+)` \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| `(\w+\.\w+)` \| (\w+) \| `([\w.:]+)` \|$", re.MULTILINE)
 _CODE = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
