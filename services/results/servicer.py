@@ -28,6 +28,7 @@ from services.results.metering import EPOCH
 from services.results.records import DocumentRecord, JobRecord, PageRecord
 from services.results.status import StatusFeed
 from services.results.store import Store
+from services.results.store.search import harmless
 from services.results.submission import Arrived, Submission
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _WATCH_SECONDS = 2.0
 _STREAM_BATCH = 16
 _ENDED = frozenset({JobState.JOB_STATE_COMPLETED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
 _LAST_DAY = 2_000_000
+_MAX_SEARCH = 500
 
 
 class JobServicer(JobServiceServicer):
@@ -153,12 +155,31 @@ class DocumentServicer(DocumentServiceServicer):
         """See the proto."""
         limit, offset = _window(request.page, request.per_page)
         state = _choice(DocumentState, request.state, "DOCUMENT_STATE_", "state")
-        sort = _choice(pb.DocumentSort, request.sort, "DOCUMENT_SORT_", "sort") or "created_at"
+        sort = _choice(pb.DocumentSort, request.sort, "DOCUMENT_SORT_", "sort")
+        place = _choice(pb.SearchIn, request.search_in, "SEARCH_IN_", "search_in")
+        if len(request.search) > _MAX_SEARCH:
+            raise InvalidArgument(f"search has at most {_MAX_SEARCH} characters.", field="search")
+        search = _text(request.search)
+        if place == "content" and search:
+            match = {"organization_id": _organization(), "state": state, "search": harmless(search)}
+            return await self._search(match, sort, request.ascending, limit, offset)
         async with self._store.reading() as tables:
             documents, total = await tables.documents.list(
-                _organization(), state, _text(request.search), sort, request.ascending, limit, offset
+                _organization(), state, search, sort or "created_at", request.ascending, limit, offset
             )
         return pb.ListDocumentsResponse(documents=[convert.document_message(one) for one in documents], total=total)
+
+    async def _search(
+        self, match: dict[str, Any], sort: str, ascending: bool, limit: int, offset: int
+    ) -> pb.ListDocumentsResponse:
+        async with self._store.reading() as tables:
+            documents, total = await tables.search.documents(match, sort, ascending, limit, offset)
+            matches = await tables.search.pages([one.id for one in documents], match["search"])
+        return pb.ListDocumentsResponse(
+            documents=[convert.document_message(one) for one in documents],
+            total=total,
+            matches=[pb.PageMatch(document_id=str(m.document_id), page=m.page, snippet=m.snippet) for m in matches],
+        )
 
     async def DeleteDocument(self, request: pb.DeleteDocumentRequest, context: "Context") -> pb.DeleteDocumentResponse:
         """See the proto."""

@@ -183,6 +183,7 @@ class Results(
         self.records = Records()
         self.calls: Counter[str] = Counter()
         self.last_list: results_pb2.ListDocumentsRequest | None = None
+        self.matches: list[results_pb2.PageMatch] = []
         self.used = usage_pb2.GetUsageResponse()
         self.usage_away = False
         self.last_usage: usage_pb2.GetUsageRequest | None = None
@@ -253,7 +254,8 @@ class Results(
         organization = identity.current().organization_id
         found = [one for one in self.records.documents.values() if self.records.owners[one.id] == organization]
         start = (request.page - 1) * request.per_page
-        return results_pb2.ListDocumentsResponse(documents=found[start : start + request.per_page], total=len(found))
+        window = found[start : start + request.per_page]
+        return results_pb2.ListDocumentsResponse(documents=window, total=len(found), matches=self.matches)
 
     async def DeleteDocument(
         self, request: results_pb2.DeleteDocumentRequest, context: object

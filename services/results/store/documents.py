@@ -25,15 +25,18 @@ _DELETE = text("""
     )
     INSERT INTO usage (organization_id, storage_bytes) SELECT organization_id, -file_size FROM deleted
 """)
-_MATCH = """
+VISIBLE = """
     organization_id = :organization_id AND deleted_at IS NULL
     AND (CAST(:state AS text) = '' OR state = :state)
+"""
+_MATCH = f"""
+    {VISIBLE}
     AND (CAST(:search AS text) = '' OR original_filename ILIKE :search)
 """
 _COUNT = text(f"SELECT count(*) FROM documents WHERE {_MATCH}")
 # The escape itself and not the text of it, whose backslash is escaped in turn.
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-_SORTS = {"created_at": "created_at", "filename": "original_filename", "file_size": "file_size"}
+SORTS = {"created_at": "created_at", "filename": "original_filename", "file_size": "file_size"}
 
 
 class Documents:
@@ -62,7 +65,7 @@ class Documents:
         direction = "ASC" if ascending else "DESC"
         statement = text(
             f"SELECT {COLUMNS} FROM documents WHERE {_MATCH} "
-            f"ORDER BY {_SORTS[sort]} {direction}, id {direction} LIMIT :limit OFFSET :offset"
+            f"ORDER BY {SORTS[sort]} {direction}, id {direction} LIMIT :limit OFFSET :offset"
         )
         rows = await self._connection.execute(statement, {**match, "limit": limit, "offset": offset})
         total = (await self._connection.execute(_COUNT, match)).scalar_one()

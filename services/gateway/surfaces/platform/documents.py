@@ -33,6 +33,7 @@ _SORTS = {
     "filename": results_pb2.DOCUMENT_SORT_FILENAME,
     "file_size": results_pb2.DOCUMENT_SORT_FILE_SIZE,
 }
+_PLACES = {"name": results_pb2.SEARCH_IN_NAME, "content": results_pb2.SEARCH_IN_CONTENT}
 
 _READ, _WRITE = "documents.read", "documents.write"
 
@@ -129,11 +130,13 @@ class Documents:
             per_page=query.per_page,
             state=_STATES[query.status] if query.status else job_pb2.DOCUMENT_STATE_UNSPECIFIED,
             search=query.search,
-            sort=_SORTS[query.sort],
+            sort=_SORTS[query.sort] if query.sort else results_pb2.DOCUMENT_SORT_UNSPECIFIED,
             ascending=query.order == "asc",
+            search_in=_PLACES[query.search_in],
         )
         found = await client.call(self._neighbours.documents.ListDocuments, request)
-        return list_response(call.request.url, query, [render.document(one) for one in found.documents], found.total)
+        items = render.found_documents(found, with_matches=bool(query.search) and query.search_in == "content")
+        return list_response(call.request.url, query, items, found.total)
 
     async def read(self, call: Call[NoBody, NoQuery]) -> Response:
         """One document."""
