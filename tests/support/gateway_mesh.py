@@ -323,6 +323,12 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             raise Unavailable("The connection broke.")
         return made
 
+    async def SearchablePdf(
+        self, request: ingest_pb2.SearchablePdfRequest, context: object
+    ) -> AsyncIterator[ingest_pb2.SearchablePdfResponse]:
+        for chunk in (b"%PDF-", b"searchable"):
+            yield ingest_pb2.SearchablePdfResponse(chunk=chunk)
+
     async def _store(self, config: ingest_pb2.UploadConfig, content: bytes) -> ingest_pb2.UploadResponse:
         organization = identity.current().organization_id
         key = f"originals/{organization}/{config.document_id}"

@@ -26,6 +26,7 @@ from services.gateway.validation import NoBody, NoQuery
 
 _MIB = 1 << 20
 _FORM_OVERHEAD_BYTES = _MIB
+_SEARCHABLE_SECONDS = 600.0
 _BYTES_PER_SECOND_OF_WORK = 20 * _MIB
 _STATES = {name: state for state, name in render.DOCUMENT_STATUSES.items()}
 _SORTS = {
@@ -99,6 +100,14 @@ class Documents:
                 request_headers=("Range", "If-Range", "If-None-Match"),
                 scope=_READ,
             ),
+            get(
+                f"{one}/searchable-pdf",
+                self.searchable_pdf,
+                "The original as a PDF with an invisible layer of the recognized text",
+                {200: Answer("The PDF.", media_types=("application/pdf",))},
+                problems=(409,),
+                scope=_READ,
+            ),
         ]
 
     async def upload(self, call: Call[NoBody, NoQuery]) -> Response:
@@ -168,6 +177,16 @@ class Documents:
             return Response(status_code=status, headers=headers)
         pieces = await begun(self._blobs.stream(document.storage_key, start, end))
         return StreamingResponse(pieces, status, headers)
+
+    async def searchable_pdf(self, call: Call[NoBody, NoQuery]) -> Response:
+        """A PDF that can be searched."""
+        document = (await self._get(call.ids["document_id"])).document
+        request = ingest_pb2.SearchablePdfRequest(document_id=document.id)
+        answers = client.stream(self._neighbours.ingest.SearchablePdf, request, _SEARCHABLE_SECONDS)
+        pieces = await begun(one.chunk async for one in answers)
+        name = document.original_filename.removesuffix(".pdf") + ".pdf"
+        headers = {"content-disposition": downloads.attachment(name), "x-content-type-options": "nosniff"}
+        return StreamingResponse(pieces, headers=headers, media_type="application/pdf")
 
     async def _get(self, document_id: str) -> results_pb2.GetDocumentResponse:
         request = results_pb2.GetDocumentRequest(document_id=document_id)
