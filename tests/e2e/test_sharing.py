@@ -31,8 +31,8 @@ async def answers(client: ApiClient, document: str, job: str) -> set[int]:
 
 
 async def listed(client: ApiClient) -> set[int]:
-    """How many there are in lists."""
-    paths = ("documents", "jobs", "documents?search=text.pdf")
+    """How many there are in lists and searches."""
+    paths = ("documents", "jobs", "documents?search=text.pdf", "documents?search_in=content&search=totals")
     return {(await client.get(f"/api/v1/{path}"))["total"] for path in paths}
 
 
