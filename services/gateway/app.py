@@ -23,6 +23,7 @@ from services.gateway.endpoints import AnyEndpoint, Desk
 from services.gateway.feed import Feed
 from services.gateway.frame import Framed
 from services.gateway.idempotency import Idempotency
+from services.gateway.job_access import JobAccess
 from services.gateway.openapi import with_documents
 from services.gateway.settings import GatewaySettings
 from services.gateway.traffic import Traffic
@@ -53,6 +54,7 @@ def build(
     admission: Admission,
     idempotency: Idempotency,
     feed: Feed,
+    access: JobAccess,
     traffic: Traffic,
     settings: GatewaySettings,
 ) -> ASGIApp:
@@ -69,7 +71,7 @@ def build(
         },
     )
     starlette.router.redirect_slashes = False
-    return Counted(WarmPolls(Framed(starlette), feed, credentials, admission), traffic)
+    return Counted(WarmPolls(Framed(starlette), feed, access, credentials, admission), traffic)
 
 
 class Counted:

@@ -14,6 +14,7 @@ from services.gateway import polling
 from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
 from services.gateway.feed import Entry, Feed
+from services.gateway.job_access import JobAccess
 from services.gateway.limits import Headers
 from services.gateway.surfaces.platform import PREFIX
 from services.gateway.traffic import WARM_POLLS
@@ -29,9 +30,12 @@ _VARY = (b"vary", b"Origin")
 class WarmPolls:
     """An ASGI application in front of another."""
 
-    def __init__(self, app: ASGIApp, feed: Feed, credentials: Credentials, admission: Admission) -> None:
+    def __init__(
+        self, app: ASGIApp, feed: Feed, access: JobAccess, credentials: Credentials, admission: Admission
+    ) -> None:
         self._app = app
         self._feed = feed
+        self._access = access
         self._credentials = credentials
         self._admission = admission
 
@@ -56,6 +60,8 @@ class WarmPolls:
 
     async def _answered(self, scope: Scope, headers: dict[bytes, bytes], caller: Identity, send: Send) -> bool:
         key = (caller.organization_id, scope["path"][len(_PATH) :])
+        if not self._access.is_known(caller, key[1]):
+            return False
         policy = self._admission.policy(caller)
         if policy is None or self._feed.warm(key) is None:
             return False

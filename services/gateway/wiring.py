@@ -19,6 +19,7 @@ from services.gateway.credentials import Credentials
 from services.gateway.exchange import KeyExchange
 from services.gateway.feed import Feed
 from services.gateway.idempotency import EntryStore, Idempotency, Terms
+from services.gateway.job_access import JobAccess
 from services.gateway.limits import Counting, Limiter
 from services.gateway.metering import CallMeter
 from services.gateway.neighbours import SERVICES, Neighbours
@@ -64,6 +65,7 @@ class Gateway:
         self._connected = connected
         self.traffic = Traffic()
         self.feed = Feed(self._ask_job, render.job_status, connected, settings.jobs_remembered)
+        access = JobAccess(self.feed, self._ask_job)
         self.revocations = revocations
         credentials = Credentials(TokenVerifier(self._ask_jwks, revocations), KeyExchange(self._exchange))
         self.organizations = organizations = Organizations(self._ask_organization)
@@ -84,14 +86,14 @@ class Gateway:
             organizations_surface.Organizations(neighbours, revocations, organizations),
             Documents(neighbours, organizations, usage, blobs, self.feed, settings),
             Pages(neighbours),
-            Jobs(neighbours, self.feed),
+            Jobs(neighbours, self.feed, access),
             Analyses(neighbours, self.feed),
             UsageReport(usage),
             Health(neighbours, readiness, self.traffic, settings.environment),
             Browsing(),
         )
         endpoints = [endpoint for surface in surfaces for endpoint in surface.endpoints()]
-        self.app = app.build(endpoints, credentials, admission, idempotency, self.feed, self.traffic, settings)
+        self.app = app.build(endpoints, credentials, admission, idempotency, self.feed, access, self.traffic, settings)
 
     async def _ask_job(self, job_id: str) -> job_pb2.Job:
         answer = await client.call(self._neighbours.jobs.GetJob, results_pb2.GetJobRequest(job_id=job_id))

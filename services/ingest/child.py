@@ -1,6 +1,7 @@
 """What runs in the sandboxed children: opens the document, inspects it, reads its text pages."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected, PageInfo
 from pagemesh.results.v1.job_pb2 import PageFailure, ReadMode
@@ -10,6 +11,7 @@ from pagemesh.work.v1.sandbox_pb2 import ReadFrame, ReadRequest
 from services.ingest.faults import DocumentFault, PageFault
 from services.ingest.inspection import inspect_document
 from services.ingest.pdf import OpenPage
+from services.ingest.searchable import searchable_pdf
 from services.ingest.text import ExtractionMode, extract_pages, read_or_fault
 
 _MODES: dict[int, ExtractionMode] = {
@@ -21,6 +23,8 @@ _MODES: dict[int, ExtractionMode] = {
 def handle(payload: bytes) -> Iterable[bytes]:
     """Frames of a ReadRequest: those of an inspection together, pages one by one."""
     request = ReadRequest.FromString(payload)
+    if request.searchable:
+        return _told(_searchable(request))
     return list(_told(_inspect(request))) if request.inspect else _told(_read(request, request.pages))
 
 
@@ -46,6 +50,11 @@ def _inspect(request: ReadRequest) -> Iterator[ReadFrame]:
         if page.fault:
             yield _frame(PageFault(page.number, page.fault, _MESSAGES.get(page.fault, "The page cannot be read.")))
     yield from read
+
+
+def _searchable(request: ReadRequest) -> Iterator[ReadFrame]:
+    for chunk in searchable_pdf(Path(request.path), request.mime_type, request.recognized):
+        yield ReadFrame(chunk=chunk)
 
 
 def _mode(request: ReadRequest) -> ExtractionMode:

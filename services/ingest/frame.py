@@ -37,6 +37,18 @@ class PageFrame:
             case _:
                 return self.top - y, self.right - x
 
+    def from_display(self, x: float, y: float) -> tuple[float, float]:
+        """The point of user space that `to_display` leads to these."""
+        match self.quarter_turns:
+            case 0:
+                return x + self.left, self.top - y
+            case 1:
+                return y + self.left, x + self.bottom
+            case 2:
+                return self.right - x, y + self.bottom
+            case _:
+                return self.right - y, self.top - x
+
     def box(self, x0: float, y0: float, x1: float, y1: float) -> Rectangle:
         """The displayed rectangle between two opposite corners given in user space."""
         if self.quarter_turns == 0:

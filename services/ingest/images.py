@@ -34,7 +34,7 @@ def pictures(path: str | Path, mime_type: str, max_pages: int) -> list[Picture]:
 
     Raises DocumentFault: corrupt_document, too_many_pages or page_too_large.
     """
-    with _opened(path, MIME_FORMATS[mime_type]) as image:
+    with opened(path, mime_type) as image:
         count = getattr(image, "n_frames", 1) if mime_type == TIFF else 1
         if count > max_pages:
             raise DocumentFault("too_many_pages", f"The picture has {count} pages; {max_pages} is the limit.")
@@ -42,10 +42,11 @@ def pictures(path: str | Path, mime_type: str, max_pages: int) -> list[Picture]:
 
 
 @contextmanager
-def _opened(path: str | Path, image_format: str) -> Iterator[Image.Image]:
+def opened(path: str | Path, mime_type: str) -> Iterator[Image.Image]:
+    """The picture; whatever Pillow raises while it is open says that it is damaged. Raises DocumentFault."""
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
     try:
-        with Image.open(path, formats=[image_format]) as image:
+        with Image.open(path, formats=[MIME_FORMATS[mime_type]]) as image:
             yield image
     except (OSError, SyntaxError, ValueError, TypeError, KeyError, EOFError, OverflowError, ArithmeticError) as error:
         raise DocumentFault("corrupt_document", "The picture is damaged beyond reading.") from error

@@ -76,7 +76,7 @@ class OpenPage:
     def __init__(self, page: pdfium.PdfPage, text: pdfium.PdfTextPage) -> None:
         self.page = page
         self.text = text
-        self.frame = _frame(page)
+        self.frame = frame_of(page)
         self._corners = (ctypes.c_double * 4)()
         self._handle = ctypes.cast(text.raw, ctypes.c_void_p).value
         first = ctypes.addressof(self._corners)
@@ -125,7 +125,8 @@ def object_box(frame: PageFrame, item: Any) -> Rectangle | None:
     return frame.box(left.value, bottom.value, right.value, top.value)
 
 
-def _frame(page: pdfium.PdfPage) -> PageFrame:
+def frame_of(page: pdfium.PdfPage) -> PageFrame:
+    """How the page's user space lies on it as displayed. Raises PdfiumError."""
     box = c.FS_RECTF()
     if not c.FPDF_GetPageBoundingBox(page, box):
         raise pdfium.PdfiumError("no page box")

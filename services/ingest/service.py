@@ -15,8 +15,9 @@ from mesh.verifier import remote_verifier
 from mesh.worker import Worker, WorkerSpec
 from pagemesh.ingest.v1.ingest_pb2_grpc import add_IngestServiceServicer_to_server
 from pagemesh.ocr.v1.ocr_pb2_grpc import OcrServiceStub
-from pagemesh.results.v1.results_pb2_grpc import JobServiceStub
+from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
 from services.ingest.arrival import Arrivals
+from services.ingest.searchable_pdfs import SearchablePdfs
 from services.ingest.servicer import IngestServicer, Languages
 from services.ingest.settings import IngestSettings
 from services.ingest.worker import Reader
@@ -42,9 +43,12 @@ async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
         await worker.start()
 
     def register(server: grpc.aio.Server) -> list[str]:
-        jobs = JobServiceStub(client.connect(settings.results_url, settings))
+        results = client.connect(settings.results_url, settings)
+        jobs, documents = JobServiceStub(results), DocumentServiceStub(results)
         languages = Languages(OcrServiceStub(client.connect(settings.ocr_url, settings)))
-        add_IngestServiceServicer_to_server(IngestServicer(blobs, jobs, languages, arrivals), server)
+        searchable = SearchablePdfs(sandbox, blobs, documents)
+        servicer = IngestServicer(blobs, jobs, languages, arrivals, searchable)
+        add_IngestServiceServicer_to_server(servicer, server)
         return ["pagemesh.ingest.v1.IngestService"]
 
     checks = {"messaging": bus.check, "storage": blobs.check} | {

@@ -10,13 +10,20 @@ from mesh import client, identity
 from mesh.blobs import Blobs
 from mesh.errors import DeadlineExceeded, InvalidArgument, PagemeshError, Unavailable
 from mesh.ids import owned, to_uuid
-from pagemesh.ingest.v1.ingest_pb2 import UploadConfig, UploadRequest, UploadResponse
+from pagemesh.ingest.v1.ingest_pb2 import (
+    SearchablePdfRequest,
+    SearchablePdfResponse,
+    UploadConfig,
+    UploadRequest,
+    UploadResponse,
+)
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceServicer
 from pagemesh.ocr.v1.ocr_pb2 import ListEnginesRequest
 from pagemesh.results.v1.job_pb2 import Document
 from pagemesh.results.v1.results_pb2 import Arrival, SubmitJobRequest
 from services.ingest import upload
 from services.ingest.arrival import Arrivals
+from services.ingest.searchable_pdfs import SearchablePdfs
 
 if TYPE_CHECKING:
     from pagemesh.ocr.v1.ocr_pb2_grpc import OcrServiceAsyncStub
@@ -59,9 +66,17 @@ class Languages:
 
 
 class IngestServicer(IngestServiceServicer):
-    """Uploads."""
+    """Uploads, and what is made of originals."""
 
-    def __init__(self, blobs: Blobs, jobs: "JobServiceAsyncStub", languages: Languages, arrivals: Arrivals) -> None:
+    def __init__(
+        self,
+        blobs: Blobs,
+        jobs: "JobServiceAsyncStub",
+        languages: Languages,
+        arrivals: Arrivals,
+        searchable: SearchablePdfs,
+    ) -> None:
+        self._searchable = searchable
         self._blobs = blobs
         self._arrivals = arrivals
         self._jobs = jobs
@@ -86,6 +101,13 @@ class IngestServicer(IngestServiceServicer):
         if response.document.storage_key != stored.key:  # a repeat: the first upload is the document
             await self._blobs.delete(stored.key)
         return UploadResponse(document=response.document, job=response.job)
+
+    async def SearchablePdf(
+        self, request: SearchablePdfRequest, context: "Context"
+    ) -> AsyncIterator[SearchablePdfResponse]:
+        """See the proto."""
+        async for piece in self._searchable.of(request.document_id):
+            yield SearchablePdfResponse(chunk=piece)
 
 
 async def _config(requests: AsyncIterator[UploadRequest]) -> UploadConfig:

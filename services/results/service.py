@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import grpc
 
-from mesh import db
+from mesh import client, db
 from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.seal import ARRIVAL_SEAL, Sealer
 from mesh.server import MeshServer, ServiceSpec
+from mesh.streams import identity_subject
 from mesh.verifier import remote_verifier
+from pagemesh.auth.v1.auth_pb2_grpc import OrganizationServiceStub
 from pagemesh.results.v1.results_pb2_grpc import (
     add_DocumentServiceServicer_to_server,
     add_JobServiceServicer_to_server,
@@ -22,6 +24,7 @@ from services.results.metering import Metering
 from services.results.outbox import Outbox, Reconciler
 from services.results.servicer import DocumentServicer, JobServicer, UsageServicer
 from services.results.settings import ResultsSettings
+from services.results.sharing import Sharing
 from services.results.status import StatusFeed
 from services.results.store import Store
 from services.results.store.database import MIGRATIONS, SCHEMA
@@ -38,7 +41,9 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     blobs = Blobs(settings.storage_url)
     outbox, status = Outbox(bus, store), StatusFeed(bus)
     sealer = Sealer(settings.arrival_secret.get_secret_value(), ARRIVAL_SEAL)
-    jobs = JobServicer(store, Submission(store, blobs, outbox, status), bus, sealer)
+    sharing = Sharing(OrganizationServiceStub(client.connect(settings.auth_url, settings)))
+    await bus.listen(identity_subject("organization_changed"), sharing.on_message)
+    jobs = JobServicer(store, Submission(store, blobs, outbox, status), bus, sealer, sharing)
     intake = Intake(bus, store, blobs, outbox, status)
     loops = [
         asyncio.create_task(loop)
@@ -50,7 +55,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
 
     def register(server: grpc.aio.Server) -> list[str]:
         add_JobServiceServicer_to_server(jobs, server)
-        add_DocumentServiceServicer_to_server(DocumentServicer(store, blobs, status), server)
+        add_DocumentServiceServicer_to_server(DocumentServicer(store, blobs, status, sharing), server)
         add_UsageServiceServicer_to_server(UsageServicer(store), server)
         return [f"pagemesh.results.v1.{name}Service" for name in ("Job", "Document", "Usage")]
 

@@ -27,8 +27,10 @@ from services.results import convert, pipeline
 from services.results.metering import EPOCH
 from services.results.originals import account, new_document
 from services.results.records import DocumentRecord, JobRecord, PageRecord
+from services.results.sharing import Sharing
 from services.results.status import StatusFeed
 from services.results.store import Store
+from services.results.store.search import harmless
 from services.results.submission import Arrived, Submission
 
 if TYPE_CHECKING:
@@ -40,13 +42,15 @@ _WATCH_SECONDS = 2.0
 _STREAM_BATCH = 16
 _ENDED = frozenset({JobState.JOB_STATE_COMPLETED, JobState.JOB_STATE_FAILED, JobState.JOB_STATE_CANCELLED})
 _LAST_DAY = 2_000_000
+_MAX_SEARCH = 500
 
 
 class JobServicer(JobServiceServicer):
     """Jobs."""
 
-    def __init__(self, store: Store, submission: Submission, bus: Bus, sealer: Sealer) -> None:
+    def __init__(self, store: Store, submission: Submission, bus: Bus, sealer: Sealer, sharing: Sharing) -> None:
         self._store = store
+        self._sharing = sharing
         self._submission = submission
         self._sealer = sealer
         self._bus = bus
@@ -77,7 +81,8 @@ class JobServicer(JobServiceServicer):
         document_id = to_uuid(request.document_id, "document_id")
         job = _new_job(identity.current(), request.job_id, document_id, "analysis", request.priority)
         job.config = convert.analysis_config_record(request.config)
-        return pb.SubmitAnalysisResponse(job=convert.job_message(await self._submission.analyse(job)))
+        started = await self._submission.analyse(job, await self._sharing.owner())
+        return pb.SubmitAnalysisResponse(job=convert.job_message(started))
 
     async def GetJob(self, request: pb.GetJobRequest, context: "Context") -> pb.GetJobResponse:
         """See the proto."""
@@ -108,13 +113,15 @@ class JobServicer(JobServiceServicer):
         state = _choice(JobState, request.state, "JOB_STATE_", "state")
         kind = _choice(JobType, request.type, "JOB_TYPE_", "type")
         document_id = to_uuid(request.document_id, "document_id") if request.document_id else None
+        owner = await self._sharing.owner()
         async with self._store.reading() as tables:
-            jobs, total = await tables.jobs.list(_organization(), state, kind, document_id, limit, offset)
+            jobs, total = await tables.jobs.list(_organization(), owner, state, kind, document_id, limit, offset)
         return pb.ListJobsResponse(jobs=[convert.job_message(job) for job in jobs], total=total)
 
     async def _job(self, job_id: str) -> Job:
+        owner = await self._sharing.owner()
         async with self._store.reading() as tables:
-            job = await tables.jobs.get(_organization(), to_uuid(job_id, "job_id"))
+            job = await tables.jobs.get(_organization(), to_uuid(job_id, "job_id"), owner)
         if job is None:
             raise NotFound("There is no such job.")
         return convert.job_message(job)
@@ -123,8 +130,9 @@ class JobServicer(JobServiceServicer):
 class DocumentServicer(DocumentServiceServicer):
     """Documents, their pages and analyses."""
 
-    def __init__(self, store: Store, blobs: Blobs, status: StatusFeed) -> None:
+    def __init__(self, store: Store, blobs: Blobs, status: StatusFeed, sharing: Sharing) -> None:
         self._store = store
+        self._sharing = sharing
         self._blobs = blobs
         self._status = status
 
@@ -141,16 +149,36 @@ class DocumentServicer(DocumentServiceServicer):
         """See the proto."""
         limit, offset = _window(request.page, request.per_page)
         state = _choice(DocumentState, request.state, "DOCUMENT_STATE_", "state")
-        sort = _choice(pb.DocumentSort, request.sort, "DOCUMENT_SORT_", "sort") or "created_at"
+        sort = _choice(pb.DocumentSort, request.sort, "DOCUMENT_SORT_", "sort")
+        place = _choice(pb.SearchIn, request.search_in, "SEARCH_IN_", "search_in")
+        if len(request.search) > _MAX_SEARCH:
+            raise InvalidArgument(f"search has at most {_MAX_SEARCH} characters.", field="search")
+        search, owner = _text(request.search), await self._sharing.owner()
+        if place == "content" and search:
+            match = {"organization_id": _organization(), "owner": owner, "state": state, "search": harmless(search)}
+            return await self._search(match, sort, request.ascending, limit, offset)
         async with self._store.reading() as tables:
             documents, total = await tables.documents.list(
-                _organization(), state, _text(request.search), sort, request.ascending, limit, offset
+                _organization(), owner, state, search, sort or "created_at", request.ascending, limit, offset
             )
         return pb.ListDocumentsResponse(documents=[convert.document_message(one) for one in documents], total=total)
+
+    async def _search(
+        self, match: dict[str, Any], sort: str, ascending: bool, limit: int, offset: int
+    ) -> pb.ListDocumentsResponse:
+        async with self._store.reading() as tables:
+            documents, total = await tables.search.documents(match, sort, ascending, limit, offset)
+            matches = await tables.search.pages([one.id for one in documents], match["search"])
+        return pb.ListDocumentsResponse(
+            documents=[convert.document_message(one) for one in documents],
+            total=total,
+            matches=[pb.PageMatch(document_id=str(m.document_id), page=m.page, snippet=m.snippet) for m in matches],
+        )
 
     async def DeleteDocument(self, request: pb.DeleteDocumentRequest, context: "Context") -> pb.DeleteDocumentResponse:
         """See the proto."""
         organization_id, document_id = _organization(), to_uuid(request.document_id, "document_id")
+        owner = await self._sharing.owner()
         async with self._store.transaction() as tables:
             jobs = await tables.jobs.of_document(organization_id, document_id)
             job_ids = [job.id for job in jobs]
@@ -159,7 +187,7 @@ class DocumentServicer(DocumentServiceServicer):
             locked = await tables.jobs.lock([job.id for job in jobs if job.type == "text_extraction"])
             locked |= await tables.jobs.lock([job.id for job in jobs if job.type != "text_extraction"])
             running = [job for job, _ in locked.values() if not job.ended]
-            if not await tables.documents.delete(organization_id, document_id):
+            if not await tables.documents.delete(organization_id, document_id, owner):
                 raise NotFound("There is no such document.")
             for job in running:
                 pipeline.cancelled(job)
@@ -199,8 +227,9 @@ class DocumentServicer(DocumentServiceServicer):
         return pb.ListAnalysesResponse(analyses=[convert.analysis_message(one) for one in analyses])
 
     async def _document(self, document_id: str) -> DocumentRecord:
+        owner = await self._sharing.owner()
         async with self._store.reading() as tables:
-            document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"))
+            document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"), owner)
         if document is None:
             raise NotFound("There is no such document.")
         return document

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass, replace
+from uuid import UUID
 
 from mesh import context
 from mesh.blobs import Blobs
@@ -102,8 +103,10 @@ class Submission:
         await self._status.tell(recording.jobs)
         return new.document, new.job
 
-    async def analyse(self, job: JobRecord) -> JobRecord:
+    async def analyse(self, job: JobRecord, owner: UUID | None) -> JobRecord:
         """Records an analysis of a document that is there; a repeat answers what the first one made.
+
+        With an owner the document has to be theirs.
 
         Raises NotFound, IllegalState when the document could not be read or the id belongs to something else,
         Unavailable.
@@ -111,7 +114,7 @@ class Submission:
         headers = context.outgoing_headers()
         async with self._store.transaction() as tables:
             await tables.jobs.lock_reading(job.organization_id, job.document_id)
-            document = await tables.documents.get(job.organization_id, job.document_id)
+            document = await tables.documents.get(job.organization_id, job.document_id, owner)
             if document is None:
                 raise NotFound("There is no such document.")
             if document.state == "failed":
@@ -127,8 +130,8 @@ class Submission:
 
     async def _repeated(self, document: DocumentRecord, job: JobRecord) -> tuple[DocumentRecord, JobRecord]:
         async with self._store.reading() as tables:
-            first = await tables.documents.get(document.organization_id, document.id)
-            its_job = await tables.jobs.get(job.organization_id, job.id)
+            first = await tables.documents.get(document.organization_id, document.id, document.user_id)
+            its_job = await tables.jobs.get(job.organization_id, job.id, document.user_id)
         same = first and its_job and first.sha256 == document.sha256 and its_job.document_id == document.id
         if first is None or its_job is None or not same:
             raise IllegalState("The ids are taken by another document.", "ILLEGAL_STATE")
@@ -136,7 +139,7 @@ class Submission:
 
     async def _now(self, job: JobRecord) -> JobRecord:
         async with self._store.reading() as tables:
-            now = await tables.jobs.get(job.organization_id, job.id)
+            now = await tables.jobs.get(job.organization_id, job.id, None)
         if now is None or (now.document_id, now.type) != (job.document_id, job.type):
             raise IllegalState("The id is taken by another job.", "ILLEGAL_STATE")
         return now

@@ -189,6 +189,7 @@ class Results(
         self.records = Records()
         self.calls: Counter[str] = Counter()
         self.last_list: results_pb2.ListDocumentsRequest | None = None
+        self.matches: list[results_pb2.PageMatch] = []
         self.used = usage_pb2.GetUsageResponse()
         self.usage_away = False
         self.last_usage: usage_pb2.GetUsageRequest | None = None
@@ -261,7 +262,8 @@ class Results(
         organization = identity.current().organization_id
         found = [one for one in self.records.documents.values() if self.records.owners[one.id] == organization]
         start = (request.page - 1) * request.per_page
-        return results_pb2.ListDocumentsResponse(documents=found[start : start + request.per_page], total=len(found))
+        window = found[start : start + request.per_page]
+        return results_pb2.ListDocumentsResponse(documents=window, total=len(found), matches=self.matches)
 
     async def DeleteDocument(
         self, request: results_pb2.DeleteDocumentRequest, context: object
@@ -328,6 +330,12 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         if self.breaks:
             raise Unavailable("The connection broke.")
         return made
+
+    async def SearchablePdf(
+        self, request: ingest_pb2.SearchablePdfRequest, context: object
+    ) -> AsyncIterator[ingest_pb2.SearchablePdfResponse]:
+        for chunk in (b"%PDF-", b"searchable"):
+            yield ingest_pb2.SearchablePdfResponse(chunk=chunk)
 
     async def _store(self, config: ingest_pb2.UploadConfig, content: bytes) -> ingest_pb2.UploadResponse:
         organization = identity.current().organization_id

@@ -13,6 +13,7 @@ from services.results.store.analyses import Analyses
 from services.results.store.documents import Documents
 from services.results.store.jobs import Jobs
 from services.results.store.pages import Pages
+from services.results.store.search import Search
 from services.results.store.tasks import Tasks
 from services.results.store.usage import Usage
 
@@ -25,6 +26,7 @@ class Transaction:
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.documents = Documents(connection)
+        self.search = Search(connection)
         self.jobs = Jobs(connection)
         self.pages = Pages(connection)
         self.analyses = Analyses(connection)

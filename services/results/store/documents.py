@@ -16,53 +16,68 @@ COLUMNS = """id, organization_id, user_id, filename, original_filename, file_siz
 _BY_ID = text(f"""
     SELECT {COLUMNS} FROM documents
     WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NULL
+    AND (CAST(:owner AS uuid) IS NULL OR user_id = :owner)
 """)
 _DELETE = text("""
     WITH deleted AS (
         UPDATE documents SET deleted_at = now(), updated_at = now()
         WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NULL
+        AND (CAST(:owner AS uuid) IS NULL OR user_id = :owner)
         RETURNING organization_id, file_size
     )
     INSERT INTO usage (organization_id, storage_bytes) SELECT organization_id, -file_size FROM deleted
 """)
-_MATCH = """
+VISIBLE = """
     organization_id = :organization_id AND deleted_at IS NULL
+    AND (CAST(:owner AS uuid) IS NULL OR user_id = :owner)
     AND (CAST(:state AS text) = '' OR state = :state)
+"""
+_MATCH = f"""
+    {VISIBLE}
     AND (CAST(:search AS text) = '' OR original_filename ILIKE :search)
 """
 _COUNT = text(f"SELECT count(*) FROM documents WHERE {_MATCH}")
 # The escape itself and not the text of it, whose backslash is escaped in turn.
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
-_SORTS = {"created_at": "created_at", "filename": "original_filename", "file_size": "file_size"}
+SORTS = {"created_at": "created_at", "filename": "original_filename", "file_size": "file_size"}
 
 
 class Documents:
-    """Documents of all organizations; every read names one."""
+    """Documents of all organizations; every read names one, and whose alone it may see: None for everybody's."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def get(self, organization_id: UUID, document_id: UUID) -> DocumentRecord | None:
-        """The document, or None when the organization has no such."""
-        parameters = {"id": document_id, "organization_id": organization_id}
+    async def get(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> DocumentRecord | None:
+        """The document, or None when there is no such."""
+        parameters = {"id": document_id, "organization_id": organization_id, "owner": owner}
         row = (await self._connection.execute(_BY_ID, parameters)).one_or_none()
         return document(row) if row else None
 
-    async def delete(self, organization_id: UUID, document_id: UUID) -> bool:
+    async def delete(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> bool:
         """Hides the document; False when there is none to hide."""
-        result = await self._connection.execute(_DELETE, {"id": document_id, "organization_id": organization_id})
+        values = {"id": document_id, "organization_id": organization_id, "owner": owner}
+        result = await self._connection.execute(_DELETE, values)
         return bool(result.rowcount)
 
     async def list(
-        self, organization_id: UUID, state: str, search: str, sort: str, ascending: bool, limit: int, offset: int
+        self,
+        organization_id: UUID,
+        owner: UUID | None,
+        state: str,
+        search: str,
+        sort: str,
+        ascending: bool,
+        limit: int,
+        offset: int,
     ) -> tuple[list[DocumentRecord], int]:
         """A list's worth of documents, and how many match in all."""
         pattern = "%" + search.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%" if search else ""
-        match = {"organization_id": organization_id, "state": state, "search": pattern}
+        match = {"organization_id": organization_id, "owner": owner, "state": state, "search": pattern}
         direction = "ASC" if ascending else "DESC"
         statement = text(
             f"SELECT {COLUMNS} FROM documents WHERE {_MATCH} "
-            f"ORDER BY {_SORTS[sort]} {direction}, id {direction} LIMIT :limit OFFSET :offset"
+            f"ORDER BY {SORTS[sort]} {direction}, id {direction} LIMIT :limit OFFSET :offset"
         )
         rows = await self._connection.execute(statement, {**match, "limit": limit, "offset": offset})
         total = (await self._connection.execute(_COUNT, match)).scalar_one()

@@ -99,14 +99,15 @@ _WAITING = text("""
     SELECT id FROM jobs WHERE document_id = ANY(:document_ids) AND stage = 'waiting'
 """)
 _VISIBLE = "FROM jobs j JOIN documents d ON d.id = j.document_id AND d.deleted_at IS NULL"
-_BY_ID = text(f"SELECT {_COLUMNS} {_VISIBLE} WHERE j.id = :id AND j.organization_id = :organization_id")
+_OWNED = "(CAST(:owner AS uuid) IS NULL OR d.user_id = :owner)"
+_BY_ID = text(f"SELECT {_COLUMNS} {_VISIBLE} WHERE j.id = :id AND j.organization_id = :organization_id AND {_OWNED}")
 _OF_DOCUMENT = text(f"""
     SELECT {_COLUMNS} FROM jobs j
     WHERE j.organization_id = :organization_id AND j.document_id = :document_id ORDER BY j.created_at
 """)
 _MATCH = f"""
     {_VISIBLE}
-    WHERE j.organization_id = :organization_id
+    WHERE j.organization_id = :organization_id AND {_OWNED}
     AND (CAST(:state AS text) = '' OR j.state = :state)
     AND (CAST(:type AS text) = '' OR j.type = :type)
     AND (CAST(:document_id AS uuid) IS NULL OR j.document_id = :document_id)
@@ -116,7 +117,7 @@ _COUNT = text(f"SELECT count(*) {_MATCH}")
 
 
 class Jobs:
-    """Jobs of all organizations; every read for a caller names one."""
+    """Jobs of all organizations; every read for a caller names one, and whose documents alone count: None for all."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
@@ -180,9 +181,10 @@ class Jobs:
         """Ids of the analyses that wait for any of the documents."""
         return list((await self._connection.execute(_WAITING, {"document_ids": list(document_ids)})).scalars())
 
-    async def get(self, organization_id: UUID, job_id: UUID) -> JobRecord | None:
+    async def get(self, organization_id: UUID, job_id: UUID, owner: UUID | None) -> JobRecord | None:
         """The job, or None when the organization has no such or its document was deleted."""
-        row = (await self._connection.execute(_BY_ID, {"id": job_id, "organization_id": organization_id})).one_or_none()
+        values = {"id": job_id, "organization_id": organization_id, "owner": owner}
+        row = (await self._connection.execute(_BY_ID, values)).one_or_none()
         return _job(row) if row else None
 
     async def of_document(self, organization_id: UUID, document_id: UUID) -> list[JobRecord]:
@@ -191,10 +193,18 @@ class Jobs:
         return [_job(row) for row in await self._connection.execute(_OF_DOCUMENT, values)]
 
     async def list(
-        self, organization_id: UUID, state: str, job_type: str, document_id: UUID | None, limit: int, offset: int
+        self,
+        organization_id: UUID,
+        owner: UUID | None,
+        state: str,
+        job_type: str,
+        document_id: UUID | None,
+        limit: int,
+        offset: int,
     ) -> tuple[list[JobRecord], int]:
         """A list's worth of jobs, newest first, and how many match in all."""
-        match = {"organization_id": organization_id, "state": state, "type": job_type, "document_id": document_id}
+        match: dict[str, Any] = {"organization_id": organization_id, "owner": owner, "state": state, "type": job_type}
+        match["document_id"] = document_id
         rows = await self._connection.execute(_LIST, {**match, "limit": limit, "offset": offset})
         total = (await self._connection.execute(_COUNT, match)).scalar_one()
         return [_job(row) for row in rows], total

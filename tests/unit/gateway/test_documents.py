@@ -7,7 +7,7 @@ import httpx
 import pytest
 from google.protobuf.json_format import MessageToDict
 
-from pagemesh.results.v1 import analysis_pb2, job_pb2, page_pb2
+from pagemesh.results.v1 import analysis_pb2, job_pb2, page_pb2, results_pb2
 from services.gateway.surfaces.platform import shapes
 from tests.support.gateway_mesh import Mesh, organization_id
 
@@ -77,12 +77,28 @@ async def test_list(mesh: Mesh, client: httpx.AsyncClient) -> None:
         ("sort=name", "sort"),
         ("order=up", "order"),
         ("search=%00", "search"),
+        ("search_in=pages", "search_in"),
     ],
 )
 async def test_bad_query(client: httpx.AsyncClient, query: str, field: str) -> None:
     """Bad parameters are named."""
     answer = await client.get(f"/api/v1/documents?{query}")
     assert (422, [field]) == (answer.status_code, list(answer.json()["details"]))
+
+
+async def test_search_in_content(mesh: Mesh, client: httpx.AsyncClient, document: str) -> None:
+    """Content is searched by relevance unless another order is asked for, and hits tell their pages."""
+    mesh.results.matches = [results_pb2.PageMatch(document_id=document.rpartition("/")[2], page=3, snippet="a b c")]
+    body = (await client.get("/api/v1/documents?search=b&search_in=content")).json()
+    asked = mesh.results.last_list
+    assert asked is not None
+    assert (results_pb2.SEARCH_IN_CONTENT, results_pb2.DOCUMENT_SORT_UNSPECIFIED) == (asked.search_in, asked.sort)
+    assert [{"page": 3, "snippet": "a b c"}] == body["items"][0]["matches"]
+    body = (await client.get("/api/v1/documents?search=b&sort=created_at")).json()
+    asked = mesh.results.last_list
+    assert asked is not None
+    assert (results_pb2.SEARCH_IN_NAME, results_pb2.DOCUMENT_SORT_CREATED_AT) == (asked.search_in, asked.sort)
+    assert "matches" not in body["items"][0]
 
 
 async def test_pages(mesh: Mesh, client: httpx.AsyncClient, document: str) -> None:

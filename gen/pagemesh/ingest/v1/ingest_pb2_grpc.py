@@ -40,6 +40,11 @@ class IngestServiceStub:
                 request_serializer=pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.UploadRequest.SerializeToString,
                 response_deserializer=pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.UploadResponse.FromString,
                 _registered_method=True)
+        self.SearchablePdf = channel.unary_stream(
+                '/pagemesh.ingest.v1.IngestService/SearchablePdf',
+                request_serializer=pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.SearchablePdfRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.SearchablePdfResponse.FromString,
+                _registered_method=True)
 
 
 class IngestServiceServicer:
@@ -54,6 +59,15 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SearchablePdf(self, request, context):
+        """The original of a document that was read, as a PDF with an invisible text layer on the pages that were recognized.
+        NOT_FOUND; ILLEGAL_STATE while it is not completed, and with PASSWORD_REQUIRED, CORRUPT_DOCUMENT, OUT_OF_RESOURCES
+        and their like for originals that cannot be made one.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -61,6 +75,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.Upload,
                     request_deserializer=pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.UploadRequest.FromString,
                     response_serializer=pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.UploadResponse.SerializeToString,
+            ),
+            'SearchablePdf': grpc.unary_stream_rpc_method_handler(
+                    servicer.SearchablePdf,
+                    request_deserializer=pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.SearchablePdfRequest.FromString,
+                    response_serializer=pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.SearchablePdfResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -91,6 +110,33 @@ class IngestService:
             '/pagemesh.ingest.v1.IngestService/Upload',
             pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.UploadRequest.SerializeToString,
             pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.UploadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SearchablePdf(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/pagemesh.ingest.v1.IngestService/SearchablePdf',
+            pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.SearchablePdfRequest.SerializeToString,
+            pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.SearchablePdfResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -37,6 +37,11 @@ class IngestServiceStub:
     """First message: `config`, which may hold the file's head; then the bytes in `chunk`s. Hashes, measures and sniffs while streaming, stores the
     original and submits the job. EMPTY_FILE, INVALID_FILE_TYPE, FILE_TOO_LARGE, LANGUAGE_MISSING.
     """
+    SearchablePdf: _grpc.UnaryStreamMultiCallable[_ingest_pb2.SearchablePdfRequest, _ingest_pb2.SearchablePdfResponse]
+    """The original of a document that was read, as a PDF with an invisible text layer on the pages that were recognized.
+    NOT_FOUND; ILLEGAL_STATE while it is not completed, and with PASSWORD_REQUIRED, CORRUPT_DOCUMENT, OUT_OF_RESOURCES
+    and their like for originals that cannot be made one.
+    """
 
 @_typing.type_check_only
 class IngestServiceAsyncStub(IngestServiceStub):
@@ -46,6 +51,11 @@ class IngestServiceAsyncStub(IngestServiceStub):
     Upload: _aio.StreamUnaryMultiCallable[_ingest_pb2.UploadRequest, _ingest_pb2.UploadResponse]  # type: ignore[assignment]
     """First message: `config`, which may hold the file's head; then the bytes in `chunk`s. Hashes, measures and sniffs while streaming, stores the
     original and submits the job. EMPTY_FILE, INVALID_FILE_TYPE, FILE_TOO_LARGE, LANGUAGE_MISSING.
+    """
+    SearchablePdf: _aio.UnaryStreamMultiCallable[_ingest_pb2.SearchablePdfRequest, _ingest_pb2.SearchablePdfResponse]  # type: ignore[assignment]
+    """The original of a document that was read, as a PDF with an invisible text layer on the pages that were recognized.
+    NOT_FOUND; ILLEGAL_STATE while it is not completed, and with PASSWORD_REQUIRED, CORRUPT_DOCUMENT, OUT_OF_RESOURCES
+    and their like for originals that cannot be made one.
     """
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -59,6 +69,17 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_ingest_pb2.UploadResponse, _abc.Awaitable[_ingest_pb2.UploadResponse]]:
         """First message: `config`, which may hold the file's head; then the bytes in `chunk`s. Hashes, measures and sniffs while streaming, stores the
         original and submits the job. EMPTY_FILE, INVALID_FILE_TYPE, FILE_TOO_LARGE, LANGUAGE_MISSING.
+        """
+
+    @_abc_1.abstractmethod
+    def SearchablePdf(
+        self,
+        request: _ingest_pb2.SearchablePdfRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_ingest_pb2.SearchablePdfResponse], _abc.AsyncIterator[_ingest_pb2.SearchablePdfResponse]]:
+        """The original of a document that was read, as a PDF with an invisible text layer on the pages that were recognized.
+        NOT_FOUND; ILLEGAL_STATE while it is not completed, and with PASSWORD_REQUIRED, CORRUPT_DOCUMENT, OUT_OF_RESOURCES
+        and their like for originals that cannot be made one.
         """
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -29,7 +29,7 @@ class _DocumentSort:
 class _DocumentSortEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DocumentSort.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     DOCUMENT_SORT_UNSPECIFIED: _DocumentSort.ValueType  # 0
-    """Same as created_at."""
+    """Same as created_at; by relevance when content is searched."""
     DOCUMENT_SORT_CREATED_AT: _DocumentSort.ValueType  # 1
     """When they were accepted."""
     DOCUMENT_SORT_FILENAME: _DocumentSort.ValueType  # 2
@@ -41,7 +41,7 @@ class DocumentSort(_DocumentSort, metaclass=_DocumentSortEnumTypeWrapper):
     """What documents are sorted by."""
 
 DOCUMENT_SORT_UNSPECIFIED: DocumentSort.ValueType  # 0
-"""Same as created_at."""
+"""Same as created_at; by relevance when content is searched."""
 DOCUMENT_SORT_CREATED_AT: DocumentSort.ValueType  # 1
 """When they were accepted."""
 DOCUMENT_SORT_FILENAME: DocumentSort.ValueType  # 2
@@ -49,6 +49,34 @@ DOCUMENT_SORT_FILENAME: DocumentSort.ValueType  # 2
 DOCUMENT_SORT_FILE_SIZE: DocumentSort.ValueType  # 3
 """Their sizes."""
 Global___DocumentSort: _TypeAlias = DocumentSort  # noqa: Y015
+
+class _SearchIn:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _SearchInEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchIn.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    SEARCH_IN_UNSPECIFIED: _SearchIn.ValueType  # 0
+    """Same as name."""
+    SEARCH_IN_NAME: _SearchIn.ValueType  # 1
+    """The original file name has the text."""
+    SEARCH_IN_CONTENT: _SearchIn.ValueType  # 2
+    """A page that was read has the words: all of them, in any form that the page's language knows; `"a phrase"`, `or`
+    and `-without` mean what they mean to search engines.
+    """
+
+class SearchIn(_SearchIn, metaclass=_SearchInEnumTypeWrapper):
+    """Where documents are searched."""
+
+SEARCH_IN_UNSPECIFIED: SearchIn.ValueType  # 0
+"""Same as name."""
+SEARCH_IN_NAME: SearchIn.ValueType  # 1
+"""The original file name has the text."""
+SEARCH_IN_CONTENT: SearchIn.ValueType  # 2
+"""A page that was read has the words: all of them, in any form that the page's language knows; `"a phrase"`, `or`
+and `-without` mean what they mean to search engines.
+"""
+Global___SearchIn: _TypeAlias = SearchIn  # noqa: Y015
 
 @_typing.final
 class SubmitJobRequest(_message.Message):
@@ -442,6 +470,7 @@ class ListDocumentsRequest(_message.Message):
     SEARCH_FIELD_NUMBER: _builtins.int
     SORT_FIELD_NUMBER: _builtins.int
     ASCENDING_FIELD_NUMBER: _builtins.int
+    SEARCH_IN_FIELD_NUMBER: _builtins.int
     page: _builtins.int
     """From 1."""
     per_page: _builtins.int
@@ -449,11 +478,13 @@ class ListDocumentsRequest(_message.Message):
     state: _job_pb2.DocumentState.ValueType
     """Only these; unspecified: all."""
     search: _builtins.str
-    """Part of the original file name; empty: all."""
+    """Part of the original file name, or words as SearchIn says, at most 500 characters; empty: all."""
     sort: Global___DocumentSort.ValueType
     """What to sort by."""
     ascending: _builtins.bool
     """Smallest first."""
+    search_in: Global___SearchIn.ValueType
+    """Where to search."""
     def __init__(
         self,
         *,
@@ -463,10 +494,11 @@ class ListDocumentsRequest(_message.Message):
         search: _builtins.str = ...,
         sort: Global___DocumentSort.ValueType = ...,
         ascending: _builtins.bool = ...,
+        search_in: Global___SearchIn.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["ascending", b"ascending", "page", b"page", "per_page", b"per_page", "search", b"search", "sort", b"sort", "state", b"state"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["ascending", b"ascending", "page", b"page", "per_page", b"per_page", "search", b"search", "search_in", b"search_in", "sort", b"sort", "state", b"state"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -480,25 +512,61 @@ class ListDocumentsResponse(_message.Message):
 
     DOCUMENTS_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
+    MATCHES_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     """How many there are in all."""
     @_builtins.property
     def documents(self) -> _containers.RepeatedCompositeFieldContainer[_job_pb2.Document]:
         """The documents."""
 
+    @_builtins.property
+    def matches(self) -> _containers.RepeatedCompositeFieldContainer[Global___PageMatch]:
+        """With a search in content: where the words are, the first three pages of each listed document."""
+
     def __init__(
         self,
         *,
         documents: _abc.Iterable[_job_pb2.Document] | None = ...,
         total: _builtins.int = ...,
+        matches: _abc.Iterable[Global___PageMatch] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["documents", b"documents", "matches", b"matches", "total", b"total"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListDocumentsResponse: _TypeAlias = ListDocumentsResponse  # noqa: Y015
+
+@_typing.final
+class PageMatch(_message.Message):
+    """A page that a search has found."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    PAGE_FIELD_NUMBER: _builtins.int
+    SNIPPET_FIELD_NUMBER: _builtins.int
+    document_id: _builtins.str
+    """UUID."""
+    page: _builtins.int
+    """From 1."""
+    snippet: _builtins.str
+    """Some of the page's text around the words."""
+    def __init__(
+        self,
+        *,
+        document_id: _builtins.str = ...,
+        page: _builtins.int = ...,
+        snippet: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "page", b"page", "snippet", b"snippet"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PageMatch: _TypeAlias = PageMatch  # noqa: Y015
 
 @_typing.final
 class DeleteDocumentRequest(_message.Message):

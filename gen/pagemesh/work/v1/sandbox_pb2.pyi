@@ -36,6 +36,8 @@ class ReadRequest(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     LANGUAGES_FIELD_NUMBER: _builtins.int
     READ_SMALL_FIELD_NUMBER: _builtins.int
+    SEARCHABLE_FIELD_NUMBER: _builtins.int
+    RECOGNIZED_FIELD_NUMBER: _builtins.int
     path: _builtins.str
     """Where the file is on this machine."""
     mime_type: _builtins.str
@@ -50,9 +52,15 @@ class ReadRequest(_message.Message):
     """OCR languages, Tesseract codes joined by "+"."""
     read_small: _builtins.bool
     """With `inspect`: read the text pages of a small document on the way."""
+    searchable: _builtins.bool
+    """Make a searchable PDF of it instead, from `recognized`."""
     @_builtins.property
     def pages(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Pages to read, from 1; not with `inspect`."""
+
+    @_builtins.property
+    def recognized(self) -> _containers.RepeatedCompositeFieldContainer[_page_pb2.Page]:
+        """With `searchable`: the lines of pages that were recognized."""
 
     def __init__(
         self,
@@ -65,10 +73,12 @@ class ReadRequest(_message.Message):
         mode: _job_pb2.ReadMode.ValueType = ...,
         languages: _builtins.str = ...,
         read_small: _builtins.bool = ...,
+        searchable: _builtins.bool = ...,
+        recognized: _abc.Iterable[_page_pb2.Page] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["inspect", b"inspect", "languages", b"languages", "mime_type", b"mime_type", "mode", b"mode", "pages", b"pages", "password", b"password", "path", b"path", "read_small", b"read_small"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["inspect", b"inspect", "languages", b"languages", "mime_type", b"mime_type", "mode", b"mode", "pages", b"pages", "password", b"password", "path", b"path", "read_small", b"read_small", "recognized", b"recognized", "searchable", b"searchable"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -83,7 +93,10 @@ class ReadFrame(_message.Message):
     INSPECTED_FIELD_NUMBER: _builtins.int
     PAGE_FIELD_NUMBER: _builtins.int
     PAGE_FAILURE_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
     FAILURE_FIELD_NUMBER: _builtins.int
+    chunk: _builtins.bytes
+    """With `searchable`: the next bytes of the file."""
     @_builtins.property
     def inspected(self) -> _events_pb2.DocumentInspected:
         """Pages and metadata, without outcomes."""
@@ -106,13 +119,14 @@ class ReadFrame(_message.Message):
         inspected: _events_pb2.DocumentInspected | None = ...,
         page: _page_pb2.Page | None = ...,
         page_failure: _job_pb2.PageFailure | None = ...,
+        chunk: _builtins.bytes = ...,
         failure: _outcome_pb2.Failure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "inspected", b"inspected", "page", b"page", "page_failure", b"page_failure", "step", b"step"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "failure", b"failure", "inspected", b"inspected", "page", b"page", "page_failure", b"page_failure", "step", b"step"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["failure", b"failure", "inspected", b"inspected", "page", b"page", "page_failure", b"page_failure", "step", b"step"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "failure", b"failure", "inspected", b"inspected", "page", b"page", "page_failure", b"page_failure", "step", b"step"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["inspected", "page", "page_failure", "failure"]  # noqa: Y015
+    _WhichOneofReturnType_step: _TypeAlias = _typing.Literal["inspected", "page", "page_failure", "chunk", "failure"]  # noqa: Y015
     _WhichOneofArgType_step: _TypeAlias = _typing.Literal["step", b"step"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_step) -> _WhichOneofReturnType_step | None: ...
 

@@ -26,6 +26,7 @@ from services.gateway.validation import NoBody, NoQuery
 
 _MIB = 1 << 20
 _FORM_OVERHEAD_BYTES = _MIB
+_SEARCHABLE_SECONDS = 600.0
 _BYTES_PER_SECOND_OF_WORK = 20 * _MIB
 _STATES = {name: state for state, name in render.DOCUMENT_STATUSES.items()}
 _SORTS = {
@@ -33,6 +34,7 @@ _SORTS = {
     "filename": results_pb2.DOCUMENT_SORT_FILENAME,
     "file_size": results_pb2.DOCUMENT_SORT_FILE_SIZE,
 }
+_PLACES = {"name": results_pb2.SEARCH_IN_NAME, "content": results_pb2.SEARCH_IN_CONTENT}
 
 _READ, _WRITE = "documents.read", "documents.write"
 
@@ -98,6 +100,14 @@ class Documents:
                 request_headers=("Range", "If-Range", "If-None-Match"),
                 scope=_READ,
             ),
+            get(
+                f"{one}/searchable-pdf",
+                self.searchable_pdf,
+                "The original as a PDF with an invisible layer of the recognized text",
+                {200: Answer("The PDF.", media_types=("application/pdf",))},
+                problems=(409,),
+                scope=_READ,
+            ),
         ]
 
     async def upload(self, call: Call[NoBody, NoQuery]) -> Response:
@@ -129,11 +139,13 @@ class Documents:
             per_page=query.per_page,
             state=_STATES[query.status] if query.status else job_pb2.DOCUMENT_STATE_UNSPECIFIED,
             search=query.search,
-            sort=_SORTS[query.sort],
+            sort=_SORTS[query.sort] if query.sort else results_pb2.DOCUMENT_SORT_UNSPECIFIED,
             ascending=query.order == "asc",
+            search_in=_PLACES[query.search_in],
         )
         found = await client.call(self._neighbours.documents.ListDocuments, request)
-        return list_response(call.request.url, query, [render.document(one) for one in found.documents], found.total)
+        items = render.found_documents(found, with_matches=bool(query.search) and query.search_in == "content")
+        return list_response(call.request.url, query, items, found.total)
 
     async def read(self, call: Call[NoBody, NoQuery]) -> Response:
         """One document."""
@@ -165,6 +177,16 @@ class Documents:
             return Response(status_code=status, headers=headers)
         pieces = await begun(self._blobs.stream(document.storage_key, start, end))
         return StreamingResponse(pieces, status, headers)
+
+    async def searchable_pdf(self, call: Call[NoBody, NoQuery]) -> Response:
+        """A PDF that can be searched."""
+        document = (await self._get(call.ids["document_id"])).document
+        request = ingest_pb2.SearchablePdfRequest(document_id=document.id)
+        answers = client.stream(self._neighbours.ingest.SearchablePdf, request, _SEARCHABLE_SECONDS)
+        pieces = await begun(one.chunk async for one in answers)
+        name = document.original_filename.removesuffix(".pdf") + ".pdf"
+        headers = {"content-disposition": downloads.attachment(name), "x-content-type-options": "nosniff"}
+        return StreamingResponse(pieces, headers=headers, media_type="application/pdf")
 
     async def _get(self, document_id: str) -> results_pb2.GetDocumentResponse:
         request = results_pb2.GetDocumentRequest(document_id=document_id)

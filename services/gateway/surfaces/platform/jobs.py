@@ -10,6 +10,7 @@ from pagemesh.results.v1 import job_pb2, results_pb2
 from services.gateway import polling
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
 from services.gateway.feed import Entry, Feed
+from services.gateway.job_access import JobAccess
 from services.gateway.listing import list_response
 from services.gateway.neighbours import Neighbours
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
@@ -26,9 +27,10 @@ _SCOPE = "jobs.read"
 class Jobs:
     """Jobs of the caller's organization."""
 
-    def __init__(self, neighbours: Neighbours, feed: Feed) -> None:
+    def __init__(self, neighbours: Neighbours, feed: Feed, access: JobAccess) -> None:
         self._neighbours = neighbours
         self._feed = feed
+        self._access = access
 
     def endpoints(self) -> list[AnyEndpoint]:
         """What this serves."""
@@ -83,6 +85,7 @@ class Jobs:
             call.request.headers.get("if-none-match"),
             polling.preferred_wait(call.request.headers.get("prefer")),
         )
+        await self._access.require(call.identity, key[1])
         entry = await self._feed.get(key)
         is_news = known is not None and not polling.matches(known, entry.status.etag)
         if seconds and not is_news:
@@ -95,6 +98,7 @@ class Jobs:
     async def events(self, call: Call[NoBody, NoQuery]) -> Response:
         """A job's changes until it ended."""
         key = (call.identity.organization_id, call.ids["job_id"])
+        await self._access.require(call.identity, key[1])
         await self._feed.get(key)  # so that an unknown job is answered as one
         events = self._events(key, call.request.headers.get("last-event-id"))
         return StreamingResponse(events, headers=_EVENT_HEADERS, media_type="text/event-stream")

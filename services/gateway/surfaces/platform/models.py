@@ -252,8 +252,16 @@ class DocumentsQuery(PageQuery):
     """Which documents."""
 
     status: DocumentStatus | None = None
-    search: Annotated[Text, StringConstraints(max_length=500)] = Field(default="", description="Part of a file name.")
-    sort: Literal["created_at", "filename", "file_size"] = "created_at"
+    search: Annotated[Text, StringConstraints(max_length=500)] = Field(
+        default="",
+        description="Part of a file name; with `search_in=content` words that a page must have, in any form: "
+        '`"a phrase"`, `or` and `-without` mean what they mean to search engines. '
+        "Pages are found as soon as they are read.",
+    )
+    search_in: Literal["name", "content"] = "name"
+    sort: Literal["created_at", "filename", "file_size"] | None = Field(
+        default=None, description="`created_at` unless said; when content is searched, by relevance unless said."
+    )
     order: Literal["asc", "desc"] = "desc"
 
 

@@ -9,7 +9,7 @@ from google.protobuf.struct_pb2 import Struct, Value
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from pagemesh.auth.v1 import auth_pb2, clients_pb2, keys_pb2, provider_keys_pb2
-from pagemesh.results.v1 import analysis_pb2, job_pb2
+from pagemesh.results.v1 import analysis_pb2, job_pb2, results_pb2
 from services.gateway import polling
 from services.gateway.feed import ENDED, Headers, Status
 from services.gateway.surfaces.platform import API_VERSION, models, shapes
@@ -181,6 +181,16 @@ def document(record: job_pb2.Document) -> shapes.Document:
         "created_at": time(record.created_at),
         "updated_at": time(record.updated_at),
     }
+
+
+def found_documents(found: results_pb2.ListDocumentsResponse, with_matches: bool) -> list[shapes.FoundDocument]:
+    """Documents of a list; with `matches` where content was searched."""
+    items: list[shapes.FoundDocument] = [cast("shapes.FoundDocument", document(one)) for one in found.documents]
+    for item in items if with_matches else ():
+        item["matches"] = [
+            {"page": match.page, "snippet": match.snippet} for match in found.matches if match.document_id == item["id"]
+        ]
+    return items
 
 
 def document_detail(record: job_pb2.Document, jobs: list[job_pb2.Job], uri: str) -> shapes.DocumentDetail:

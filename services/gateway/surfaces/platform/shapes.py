@@ -256,6 +256,19 @@ class Document(TypedDict):
     updated_at: Time
 
 
+class PageMatch(TypedDict):
+    """A page that has the words of a search, and some of its text around them."""
+
+    page: int
+    snippet: str
+
+
+class FoundDocument(Document):
+    """A document of a list; `matches` has its first three such pages when content was searched."""
+
+    matches: NotRequired[list[PageMatch]]
+
+
 class DocumentJob(TypedDict):
     """A job of a document, in short."""
 
@@ -482,7 +495,7 @@ class Analyses(TypedDict):
 class DocumentList(TypedDict):
     """Documents."""
 
-    items: list[Document]
+    items: list[FoundDocument]
     total: int
     page: int
     per_page: int
