@@ -200,6 +200,7 @@ async def make_victim(url: str, storage_key_of: Callable[[Person, str], Awaitabl
         Kind.CLIENT: client["client_id"],
         Kind.STORAGE_KEY: await storage_key_of(admin, document["id"]),
         Kind.ACCESS_TOKEN: await client_token(admin, client),
+        Kind.REQUEST: str(uuid.uuid4()),
         Kind.GATEWAY: str(uuid.uuid4()),
     }
     words = [word, admin.user_id, admin.session["user"]["email"], member.session["user"]["email"]]

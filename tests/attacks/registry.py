@@ -18,6 +18,8 @@ class Kind(Enum):
     STORAGE_KEY = auto()
     """Of an original."""
     ACCESS_TOKEN = auto()
+    REQUEST = auto()
+    """What a caller calls a request, to know its repeat."""
     GATEWAY = auto()
     """A process, which belongs to no organization."""
     SECRET = auto()
@@ -47,6 +49,7 @@ BY_NAME = {
     "client_id": Meaning(Kind.CLIENT),
     "storage_key": Meaning(Kind.STORAGE_KEY),
     "gateway_id": Meaning(Kind.GATEWAY),
+    "request_id": Meaning(Kind.REQUEST, is_new=True),
     "refresh_token": Meaning(Kind.SECRET),
     "provider": Meaning(Kind.WORD),
 }

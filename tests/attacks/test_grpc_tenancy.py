@@ -27,7 +27,7 @@ FIELDS = [
 # Whoever is deleted or logged out could not be asked again.
 _LAST = ("AccountService.DeleteMe", "AccountService.Logout")
 _VARYING = re.compile(
-    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\d{4}-\d\d-\d\dT[0-9:.]+Z|pms_[\w-]+|eyJ[\w.-]+|[0-9a-f]{64}"
+    r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\d{4}-\d\d-\d\dT[0-9:.]+Z|pm[a-z]_[\w-]+|eyJ[\w.-]+|[0-9a-f]{64}"
 )
 
 
