@@ -71,13 +71,13 @@ async def test_a_document_that_was_read_is_complete_at_once(record: Record, ada:
             response.document.state,
             response.document.page_count,
         )
-    job = await record.job(ada, request.job_id)
+    job = await record.job(ada, response.job.id)
     assert response.job == job
     assert 7 <= job.result.processing_time_ms < 1_000
     assert job.created_at.ToDatetime() < job.started_at.ToDatetime() <= job.completed_at.ToDatetime()
-    listed = await ada.call(record.documents.ListPages, results_pb2.ListPagesRequest(document_id=request.document.id))
+    listed = await ada.call(record.documents.ListPages, results_pb2.ListPagesRequest(document_id=response.document.id))
     assert ["The text of page 1.", "The text of page 2."] == [page.text for page in listed.pages]
-    assert (True, before + 2) == (record.hands.idle(request.document.id), await record.pages_used(ada))
+    assert (True, before + 2) == (record.hands.idle(response.document.id), await record.pages_used(ada))
 
 
 async def test_scanned_pages_still_become_tasks(record: Record, ada: Caller) -> None:
@@ -86,10 +86,10 @@ async def test_scanned_pages_still_become_tasks(record: Record, ada: Caller) -> 
     request.arrival.CopyFrom(arrived(request, inspected([False, True], await record.outcomes(1))))
     response = await ada.call(record.jobs.SubmitJob, request)
     assert (job_pb2.JOB_STATE_RUNNING, 1) == (response.job.state, response.job.pages_done)
-    held = await record.hands.next(request.document.id, "ocr")
+    held = await record.hands.next(response.document.id, "ocr")
     [outcome] = await record.outcomes(2)
     await held.finish(PageRecognized(outcome=outcome))
-    assert job_pb2.JOB_STATE_COMPLETED == (await record.ended(ada, request.job_id)).state
+    assert job_pb2.JOB_STATE_COMPLETED == (await record.ended(ada, response.job.id)).state
 
 
 @pytest.mark.parametrize("wrong", ["secret", "key", "content", "none"])
@@ -107,7 +107,7 @@ async def test_what_nobody_vouches_for_is_not_believed(record: Record, ada: Call
     request.arrival.CopyFrom(made[wrong])
     response = await ada.call(record.jobs.SubmitJob, request)
     assert job_pb2.JOB_STATE_PENDING == response.job.state
-    await (await record.hands.next(request.document.id, "inspect")).fail("corrupt_document")
+    await (await record.hands.next(response.document.id, "inspect")).fail("corrupt_document")
 
 
 async def test_what_cannot_be_recorded_is_read_again(record: Record, ada: Caller) -> None:
@@ -118,4 +118,4 @@ async def test_what_cannot_be_recorded_is_read_again(record: Record, ada: Caller
     request.arrival.CopyFrom(arrived(request, inspected([False], [outcome])))
     response = await ada.call(record.jobs.SubmitJob, request)
     assert job_pb2.JOB_STATE_PENDING == response.job.state
-    await (await record.hands.next(request.document.id, "inspect")).fail("corrupt_document")
+    await (await record.hands.next(response.document.id, "inspect")).fail("corrupt_document")
