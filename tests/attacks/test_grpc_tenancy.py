@@ -103,7 +103,7 @@ async def token_of(world: World, attacker: Attacker, kind: str) -> str:
 
 def comparable(answer: Answer, name: str) -> tuple[Any, ...]:
     """The answer but for what differs from call to call: the id that was asked for, new ids, times."""
-    told = json.dumps([MessageToDict(each) for each in answer.responses]).replace(name, "<asked>")
+    told = json.dumps([MessageToDict(each) for each in answer.responses], sort_keys=True).replace(name, "<asked>")
     details = {key: value.replace(name, "<asked>") for key, value in answer.details.items()}
     return (answer.code, answer.reason, answer.message.replace(name, "<asked>"), details, _VARYING.sub("<new>", told))
 
