@@ -1,5 +1,6 @@
 """A running stack with a victim in it; every test here must leave the victim's record as it was."""
 
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,9 +15,16 @@ from sqlalchemy.engine import make_url
 from cli.background import Background
 from cli.postgres import database_url
 from mesh import client, context
+from mesh.scopes import GRANTABLE
 from mesh.settings import MeshSettings
+from pagemesh.auth.v1.admin_pb2 import IssueOperatorTokenRequest
+from pagemesh.auth.v1.admin_pb2_grpc import AdminServiceStub
 from pagemesh.auth.v1.auth_pb2 import IssueServiceTokenRequest
 from pagemesh.auth.v1.auth_pb2_grpc import TokenServiceStub
+from pagemesh.auth.v1.clients_pb2 import CreateClientRequest
+from pagemesh.auth.v1.clients_pb2_grpc import OAuthClientServiceStub
+from pagemesh.auth.v1.keys_pb2 import CreateApiKeyRequest
+from pagemesh.auth.v1.keys_pb2_grpc import ApiKeyServiceStub
 from pagemesh.results.v1.results_pb2 import GetDocumentRequest
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub
 from tests.attacks.operations import Operation, every_operation
@@ -31,6 +39,7 @@ class World:
     url: str
     channels: dict[str, grpc.aio.Channel]
     service_secret: str
+    operators_secret: str
     record: Record
 
     async def storage_key(self, person: Person, document_id: str) -> str:
@@ -39,6 +48,16 @@ class World:
         stub = DocumentServiceStub(self.channels["results"])
         answer = await client.call(stub.GetDocument, GetDocumentRequest(document_id=document_id))
         return str(answer.document.storage_key)
+
+    async def request(self, person: Person) -> str:
+        """The id of the requests by which the person made a key and a client; whoever may repeats them."""
+        request_id = str(uuid.uuid4())
+        context.bearer_token.set(person.token)
+        key = CreateApiKeyRequest(name="a program", request_id=request_id)
+        await client.call(ApiKeyServiceStub(self.channels["auth"]).CreateApiKey, key)
+        machine = CreateClientRequest(name="a machine", scopes=GRANTABLE, request_id=request_id)
+        await client.call(OAuthClientServiceStub(self.channels["auth"]).CreateClient, machine)
+        return request_id
 
     @asynccontextmanager
     async def attacking(self) -> AsyncIterator[Attacker]:
@@ -49,11 +68,15 @@ class World:
         finally:
             await person.close()
 
-    async def service_token(self, organization_id: str) -> str:
+    async def operator_token(self) -> str:
+        """A token of whoever runs the installation."""
+        request = IssueOperatorTokenRequest(secret=self.operators_secret, operator="grace@test")
+        stub = AdminServiceStub(self.channels["auth"])
+        return str((await client.call(stub.IssueOperatorToken, request)).access_token)
+
+    async def service_token(self, organization_id: str, service: str = "analysis") -> str:
         """A token by which a service acts inside the organization."""
-        request = IssueServiceTokenRequest(
-            service="analysis", secret=self.service_secret, organization_id=organization_id
-        )
+        request = IssueServiceTokenRequest(service=service, secret=self.service_secret, organization_id=organization_id)
         stub = TokenServiceStub(self.channels["auth"])
         return str((await client.call(stub.IssueServiceToken, request)).access_token)
 
@@ -69,7 +92,8 @@ async def world(stack: Background) -> AsyncIterator[World]:
     }
     url = make_url(database_url(stack.layout.sockets / "postgres", "postgres")).set(drivername="postgresql")
     record = Record(url.render_as_string(hide_password=False), stack.layout.blobs)
-    yield World(stack.url, channels, stack.layout.secret("service"), record)
+    secrets = (stack.layout.secret("service"), stack.layout.secret("admin"))
+    yield World(stack.url, channels, *secrets, record)
     for channel in channels.values():
         await channel.close()
 
@@ -77,7 +101,7 @@ async def world(stack: Background) -> AsyncIterator[World]:
 @pytest.fixture(scope="session")
 async def victim(world: World) -> AsyncIterator[Victim]:
     """Somebody with something of every kind."""
-    victim = await make_victim(world.url, world.storage_key)
+    victim = await make_victim(world.url, world.storage_key, world.request)
     yield victim
     await victim.person.close()
 

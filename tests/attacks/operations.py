@@ -65,6 +65,10 @@ class Operation:
         fields = [*self._of_path(), *self._of_query(), *self._of_body()]
         return [each for each in fields if each.what is None or each.what.kind not in (Kind.SECRET, Kind.WORD)]
 
+    def words(self) -> list[Field]:
+        """Parameters of the path that are names, not ids."""
+        return [each for each in self._of_path() if each.what is not None and each.what.kind is Kind.WORD]
+
     def fields(self) -> list[Field]:
         """Every field of query and body, whatever it means."""
         media_type, schema = self.body or ("", {})

@@ -13,6 +13,8 @@ from tests.support.documents import text_pdf
 
 Json = dict[str, Any]
 PASSWORD = "a long enough phrase"
+PROVIDER = "deepseek"
+"""Of language models. None that is asked unless somebody names it, so that no analysis here leaves the machine."""
 _API = "/api/v1"
 _SECONDS = 90.0
 
@@ -95,6 +97,12 @@ async def new_key(person: Person, *scopes: str) -> Json:
     return await person.send("POST", "/api-keys", 201, json={"name": "a program", "scopes": scopes or None})
 
 
+async def store_provider_key(person: Person, provider: str = PROVIDER, key: str = "sk-nobody-0123456789") -> str:
+    """Stores a key of the person's own for a provider of language models, whose name is answered."""
+    await person.send("PUT", f"/users/me/provider-keys/{provider}", 200, json={"api_key": key})
+    return provider
+
+
 async def client_token(person: Person, client: Json, *scopes: str) -> str:
     """An access token of the client, for all its scopes or these."""
     form = {"grant_type": "client_credentials", "scope": " ".join(scopes)}
@@ -129,6 +137,7 @@ class Attacker:
             Kind.CLIENT: self._client,
             Kind.STORAGE_KEY: self._storage_key,
             Kind.ACCESS_TOKEN: self._token,
+            Kind.WORD: self._provider,
         }
 
     async def _organization(self) -> str:
@@ -153,6 +162,9 @@ class Attacker:
 
     async def _storage_key(self) -> str:
         return await self.storage_key_of(self.person, await self._document())
+
+    async def _provider(self) -> str:
+        return await store_provider_key(self.person)
 
     async def _token(self) -> str:
         return await client_token(self.person, self.client)
@@ -179,11 +191,19 @@ class Victim:
         return [*self.ids.values(), *self.words]
 
 
-async def make_victim(url: str, storage_key_of: Callable[[Person, str], Awaitable[str]]) -> Victim:
-    """A victim with an admin, a member, an invitation, a document with its analysis, a key and a client."""
+async def make_victim(
+    url: str,
+    storage_key_of: Callable[[Person, str], Awaitable[str]],
+    request_of: Callable[[Person], Awaitable[str]],
+) -> Victim:
+    """A victim with an admin, a member with a provider key, an invitation, a document and its analysis, keys, clients.
+
+    `request_of` makes more of what a repeated request is given again, and answers the id of the request.
+    """
     word = f"zanzibar{uuid.uuid4().hex}"
     admin = await register(url, f"Admin {word}")
     member = await join(admin)
+    await store_provider_key(member, key=f"sk-{word}")
     await member.close()
     invited = {"email": f"{word}@example.com", "role": "admin"}
     await admin.send("POST", "/organizations/me/members", 201, json=invited)
@@ -200,7 +220,7 @@ async def make_victim(url: str, storage_key_of: Callable[[Person, str], Awaitabl
         Kind.CLIENT: client["client_id"],
         Kind.STORAGE_KEY: await storage_key_of(admin, document["id"]),
         Kind.ACCESS_TOKEN: await client_token(admin, client),
-        Kind.REQUEST: str(uuid.uuid4()),
+        Kind.REQUEST: await request_of(admin),
         Kind.GATEWAY: str(uuid.uuid4()),
     }
     words = [word, admin.user_id, admin.session["user"]["email"], member.session["user"]["email"]]

@@ -19,13 +19,13 @@ class Kind(Enum):
     """Of an original."""
     ACCESS_TOKEN = auto()
     REQUEST = auto()
-    """What a caller calls a request, to know its repeat."""
+    """Of a request to make something: a repeat of it is given the same thing, its secret included."""
     GATEWAY = auto()
     """A process, which belongs to no organization."""
     SECRET = auto()
     """Whoever holds it is its owner, so nobody attacks with it."""
     WORD = auto()
-    """No id, whatever its name."""
+    """No id, whatever its name: everybody may have something of that name."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ BY_NAME = {
     "api_key_id": Meaning(Kind.API_KEY),
     "client_id": Meaning(Kind.CLIENT),
     "storage_key": Meaning(Kind.STORAGE_KEY),
-    "gateway_id": Meaning(Kind.GATEWAY),
     "request_id": Meaning(Kind.REQUEST, is_new=True),
+    "gateway_id": Meaning(Kind.GATEWAY),
     "refresh_token": Meaning(Kind.SECRET),
     "provider": Meaning(Kind.WORD),
 }
@@ -58,6 +58,7 @@ BY_NAME = {
 BY_FIELD = {
     "pagemesh.auth.v1.AcceptInvitationRequest.token": Meaning(Kind.SECRET),
     "pagemesh.auth.v1.ExchangeApiKeyRequest.key": Meaning(Kind.SECRET),
+    "pagemesh.auth.v1.PutProviderKeyRequest.key": Meaning(Kind.SECRET),
     "pagemesh.auth.v1.RevokeTokenRequest.token": Meaning(Kind.ACCESS_TOKEN),
     "pagemesh.auth.v1.IntrospectTokenRequest.token": Meaning(Kind.ACCESS_TOKEN),
     "pagemesh.ingest.v1.UploadConfig.document_id": Meaning(Kind.DOCUMENT, is_new=True),
@@ -66,6 +67,8 @@ BY_FIELD = {
     "pagemesh.results.v1.SubmitJobRequest.job_id": Meaning(Kind.JOB, is_new=True),
     "pagemesh.results.v1.SubmitAnalysisRequest.job_id": Meaning(Kind.JOB, is_new=True),
     "POST /api/v1/auth/invitations/accept token": Meaning(Kind.SECRET),
+    "PUT /api/v1/users/me/api-key anthropic_api_key": Meaning(Kind.SECRET),
+    "PUT /api/v1/users/me/provider-keys/{provider} api_key": Meaning(Kind.SECRET),
     "POST /auth/revoke token": Meaning(Kind.ACCESS_TOKEN),
     "POST /auth/introspect token": Meaning(Kind.ACCESS_TOKEN),
 }

@@ -8,6 +8,12 @@ from google.protobuf.message import Message
 
 from pagemesh.analysis.v1.analysis_pb2 import AnalyzeRequest
 from pagemesh.auth.v1 import auth_pb2, clients_pb2, keys_pb2
+from pagemesh.auth.v1.provider_keys_pb2 import (
+    DeleteProviderKeyRequest,
+    ListProviderKeysRequest,
+    OpenProviderKeyRequest,
+    PutProviderKeyRequest,
+)
 from pagemesh.ingest.v1.ingest_pb2 import UploadConfig, UploadRequest
 from pagemesh.ocr.v1.ocr_pb2 import RecognizeRequest
 from pagemesh.results.v1 import results_pb2, usage_pb2
@@ -15,12 +21,14 @@ from pagemesh.results.v1.analysis_pb2 import AnalysisConfig
 from pagemesh.results.v1.job_pb2 import Document
 from pagemesh.results.v1.page_pb2 import Page
 from tests.attacks.methods import Leaf, Method
-from tests.attacks.people import PASSWORD, Attacker
+from tests.attacks.people import PASSWORD, PROVIDER, Attacker, store_provider_key
 from tests.attacks.registry import Kind, Meaning, is_id_like, meaning
 from tests.support.documents import png, text_pdf
 
 _SUMMARY = AnalysisConfig(analysis_type="summary")
 _MIB = 1 << 20
+# One file for all: two files say that they were made at different times, and so do their answers.
+_PDF = text_pdf()
 
 
 def ids_of(method: Method) -> dict[Leaf, Meaning | None]:
@@ -33,12 +41,12 @@ def _may_be_id(leaf: Leaf) -> bool:
     return leaf.field.type == leaf.field.TYPE_STRING and is_id_like(leaf.field.name)
 
 
-async def good(method: Method, attacker: Attacker) -> list[Message]:
-    """What the method should carry out for the attacker, on things of the attacker's own."""
+async def good(method: Method, attacker: Attacker, but: Leaf | None = None) -> list[Message]:
+    """What the method should carry out for the attacker, on things of the attacker's own, `but` one to be set yet."""
     make = _TEMPLATES.get(method.label)
     requests = await make(attacker) if make else [method.request()]
     for leaf, what in ids_of(method).items():
-        if what is not None and not _get(leaf, requests[0]):
+        if what is not None and leaf != but and not _get(leaf, requests[0]):
             leaf.put(requests[0], await attacker.own(what))
     return requests
 
@@ -56,14 +64,14 @@ async def _credentials(attacker: Attacker) -> clients_pb2.ClientCredentials:
 
 async def _upload(attacker: Attacker) -> list[Message]:
     config = UploadConfig(original_filename="own.pdf", max_bytes=_MIB, priority=5)
-    return [UploadRequest(config=config), UploadRequest(chunk=text_pdf())]
+    return [UploadRequest(config=config), UploadRequest(chunk=_PDF)]
 
 
 async def _submit_job(attacker: Attacker) -> list[Message]:
     document = Document(
         filename=f"{uuid.uuid4()}.pdf",
         original_filename="own.pdf",
-        file_size=len(text_pdf()),
+        file_size=len(_PDF),
         mime_type="application/pdf",
         sha256=uuid.uuid4().hex * 2,
         user_id=attacker.person.user_id,
@@ -86,6 +94,10 @@ async def _revoke_token(attacker: Attacker) -> list[Message]:
 
 async def _introspect_token(attacker: Attacker) -> list[Message]:
     return [clients_pb2.IntrospectTokenRequest(client=await _credentials(attacker))]
+
+
+async def _delete_provider_key(attacker: Attacker) -> list[Message]:
+    return [DeleteProviderKeyRequest(provider=await store_provider_key(attacker.person))]
 
 
 async def _invite(attacker: Attacker) -> list[Message]:
@@ -127,6 +139,10 @@ _TEMPLATES: dict[str, Callable[[Attacker], Awaitable[list[Message]]]] = {
     "OrganizationService.ListMembers": _always(auth_pb2.ListMembersRequest(page=1, per_page=100)),
     "OrganizationService.UpdateMember": _always(auth_pb2.UpdateMemberRequest(is_active=False)),
     "OrganizationService.UpdateOrganization": _always(auth_pb2.UpdateOrganizationRequest(retention_days=60)),
+    "ProviderKeyService.DeleteProviderKey": _delete_provider_key,
+    "ProviderKeyService.ListProviderKeys": _always(ListProviderKeysRequest(page=1, per_page=100)),
+    "ProviderKeyService.OpenProviderKey": _always(OpenProviderKeyRequest(providers=[PROVIDER])),
+    "ProviderKeyService.PutProviderKey": _always(PutProviderKeyRequest(provider=PROVIDER, key="sk-own-0123456789")),
     "TokenService.IssueServiceToken": _always(auth_pb2.IssueServiceTokenRequest(service="analysis", secret="a guess")),
     "UsageService.GetUsage": _always(usage_pb2.GetUsageRequest(first_day=20_000, last_day=30_000)),
 }

@@ -17,6 +17,8 @@ _JSON = "application/json"
 _BODIES: dict[str, Callable[[], Json]] = {
     "POST /api/v1/documents/{document_id}/analyze": lambda: {"analysis_type": "summary"},
     "PATCH /api/v1/organizations/me/members/{user_id}": lambda: {"is_active": False},
+    "PUT /api/v1/users/me/api-key": lambda: {"anthropic_api_key": "sk-ant-api03-0123456789"},
+    "PUT /api/v1/users/me/provider-keys/{provider}": lambda: {"api_key": "sk-own-0123456789"},
 }
 """Bodies of the operations that do not take an empty one."""
 _FILES: dict[str, Callable[[], bytes]] = {"POST /api/v1/documents/upload": text_pdf}
@@ -59,12 +61,12 @@ class Sending:
         return content
 
 
-async def good(operation: Operation, attacker: Attacker) -> Sending:
-    """What the gateway should carry out for the attacker, on things of the attacker's own."""
+async def good(operation: Operation, attacker: Attacker, but: Field | None = None) -> Sending:
+    """What the gateway should carry out for the attacker, on things of the attacker's own, `but` one to be set yet."""
     make = _BODIES.get(operation.name, dict)
     sending = Sending(operation, body=make())
-    for where in operation.ids():
-        if where.what is not None:
+    for where in (*operation.ids(), *operation.words()):
+        if where.what is not None and where != but:
             sending = sending.put(where, await attacker.own(where.what))
     if operation.path.startswith("/auth/"):
         known = {name: attacker.client[name] for name in ("client_id", "client_secret")}

@@ -9,7 +9,7 @@ import pytest
 
 from tests.attacks.conftest import World
 from tests.attacks.operations import Operation
-from tests.attacks.people import Attacker, Victim, absent, client_token, new_key
+from tests.attacks.people import PROVIDER, Attacker, Victim, absent, client_token, new_key
 from tests.attacks.sending import Sending, comparable, good
 
 PUBLIC = {
@@ -78,7 +78,7 @@ async def test_what_belongs_to_others_is_as_if_it_did_not_exist(
                 assert field.what is not None
                 answers = []
                 for name in (victim.ids[field.what.kind], absent(field.what.kind)):
-                    sending = (await good(operation, attacker)).put(field, name)
+                    sending = (await good(operation, attacker, field)).put(field, name)
                     async with world.record.held(victim.secrets) as rows:
                         assert rows > 10
                         answers.append(comparable(await sending.send(nobody if operation.public else client), name))
@@ -92,7 +92,7 @@ async def test_what_is_ones_own_is_there(
 ) -> None:
     """The same requests are carried out where every id is the caller's: they fail above for what is attacked."""
     for operation in operations:
-        if operation.ids():
+        if operation.ids() or (operation.words() and not operation.public):  # nobody signs in by a provider here
             async with world.attacking() as attacker:
                 sending = await good(operation, attacker)
                 answer = await sending.send(nobody if operation.public else attacker.person.http)
@@ -114,7 +114,7 @@ async def test_without_a_good_credential_nothing_is_answered(
         if not operation.public:
             told = set()
             for make in (lambda kind: victim.ids[kind], absent):
-                sending = Sending(operation)
+                sending = Sending(operation, path={word.name: PROVIDER for word in operation.words()})
                 for field in operation.ids():
                     assert field.what is not None
                     sending = sending.put(field, make(field.what.kind))
