@@ -65,9 +65,9 @@ class Announcer:
         try:
             yield
         finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+            while not task.done():  # what waits for the broker with a time limit may swallow a cancellation
+                task.cancel()
+                await asyncio.wait({task}, timeout=1.0)
 
     async def _run(self, settings: MeshSettings) -> None:
         bus = await Bus.connect(settings)
