@@ -174,6 +174,26 @@ async def test_a_child_that_grows_is_replaced_before_it_meets_its_limit() -> Non
     assert (pids[0], pids[2], 2) == (pids[1], pids[3], len(set(pids)))
 
 
+async def test_turns_tell_how_long_the_queue_is(one: Sandbox) -> None:
+    """None while a child is idle; the one that works counts, and so does each task that waits."""
+    assert one.turns == 0
+    asked = [asyncio.create_task(answers(one, b"slow"))]
+    await _until_turns(one, 1)
+    asked += [asyncio.create_task(answers(one, b"count 1")) for _ in range(3)]
+    await _until_turns(one, 4)
+    asked.pop().cancel()
+    await _until_turns(one, 3)
+    await asyncio.gather(*asked)
+    assert one.turns == 0
+
+
+async def _until_turns(sandbox: Sandbox, expected: float) -> None:
+    async def reached() -> bool:
+        return sandbox.turns == expected
+
+    await eventually(reached)
+
+
 async def test_a_child_that_died_while_idle_is_replaced(one: Sandbox) -> None:
     """Its death harms no task."""
     idle = await pid(one)
