@@ -111,7 +111,7 @@ async def call(channel: grpc.aio.Channel, method: Method, requests: Sequence[Mes
         try:
             responses = [each async for each in _responses(channel, method, requests, metadata)]
         except grpc.aio.AioRpcError as error:
-            # What the client's own library says when a refusal comes while it is still sending: no word of the server's.
+            # The client's own library says so when a refusal comes while it is sending: no word of the server's.
             if error.details() != "Internal error from Core":
                 return _refusal(error)
         else:
