@@ -67,12 +67,23 @@ class Allowed:
         return _is_public(inner) or any(inner in network or address in network for network in self._networks)
 
 
-def check_url(url: str, schemes: Collection[str] = ("https", "http"), allowed: Allowed | None = None) -> SplitURL:
+def check_url(
+    url: str, schemes: Collection[str] = ("https", "http"), allowed: Allowed | None = None, field: str = ""
+) -> SplitURL:
     """The URL taken apart. Nothing is resolved; with `allowed` a host that is an address is judged.
 
-    Raises InvalidArgument: INVALID_ARGUMENT for what is no URL of these schemes or carries credentials,
-    ADDRESS_NOT_ALLOWED.
+    Raises InvalidArgument, blaming the field if one is named: INVALID_ARGUMENT for what is no URL of these schemes or
+    carries credentials, ADDRESS_NOT_ALLOWED.
     """
+    try:
+        return _checked(url, schemes, allowed)
+    except InvalidArgument as error:
+        if field:
+            error.details["field"] = field
+        raise
+
+
+def _checked(url: str, schemes: Collection[str], allowed: Allowed | None) -> SplitURL:
     parsed = _parse(url)
     if parsed.scheme not in schemes:
         raise InvalidArgument(f"The URL must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
