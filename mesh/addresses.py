@@ -9,8 +9,10 @@ import asyncio
 import re
 import socket
 from collections.abc import Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any
 
 import httpx
 
@@ -21,7 +23,8 @@ LONGEST_URL = 2_000
 _LONGEST_NAME = 253
 _LABEL = re.compile(r"[a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?")
 _NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")  # a last label like this makes the host an IPv4 address (WHATWG URL)
-_PORTS = {"http": 80, "https": 443}
+PORTS = {"http": 80, "https": 443}
+"""Ports of URLs that name none."""
 
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
@@ -31,6 +34,8 @@ _LOOPBACK = IPv4Address("127.0.0.1")
 # What `ipaddress` takes for global: RFC 6890 section 2.2.2, a relay that RFC 7526 abolishes, and Azure's metadata.
 _NOT_PUBLIC = tuple(map(ip_network, ("192.0.0.0/24", "192.88.99.0/24", "168.63.129.16/32", "64:ff9b:1::/48")))
 _NAT64 = ip_network("64:ff9b::/96")  # RFC 6052
+# Threads of their own: names whose servers keep silent must not hold up whatever else resolves names here.
+_RESOLVERS = ThreadPoolExecutor(8, "resolver")
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ def _checked(url: str, schemes: Collection[str], allowed: Allowed | None) -> Spl
         raise InvalidArgument(f"The URL must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}.")
     if parsed.userinfo:
         raise InvalidArgument("The URL must not carry credentials.")
-    port = parsed.port if parsed.port is not None else _PORTS[parsed.scheme]
+    port = parsed.port if parsed.port is not None else PORTS[parsed.scheme]
     if not 0 < port < 1 << 16:
         raise InvalidArgument("The URL's port is out of range.")
     host = _host(parsed)
@@ -171,10 +176,14 @@ def _malformed() -> InvalidArgument:
 
 async def _look_up(host: str, port: int) -> list[Address]:
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(_RESOLVERS, _getaddrinfo, host, port)
     except UnicodeError as error:
         raise OSError("not a name that resolvers take") from error
     return list(dict.fromkeys(ip_address(where[0]) for *_, where in found))
+
+
+def _getaddrinfo(host: str, port: int) -> list[Any]:
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 def _inner(address: Address) -> Address:

@@ -10,9 +10,8 @@ import ssl
 
 import httpx
 
-from mesh.addresses import Address, Allowed, resolve
+from mesh.addresses import PORTS, Address, Allowed, resolve
 
-_PORTS = {"http": 80, "https": 443}
 _AT_MOST = 4  # addresses tried
 
 
@@ -30,7 +29,7 @@ class VettedTransport(httpx.AsyncBaseTransport):
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Tries the host's addresses in turn until one takes the connection."""
         host = request.url.raw_host.decode("ascii")
-        port = request.url.port or _PORTS.get(request.url.scheme, 0)
+        port = request.url.port or PORTS.get(request.url.scheme, 0)
         refused: httpx.HTTPError = httpx.ConnectError("no address", request=request)
         for address in (await self._addresses(request, host, port))[:_AT_MOST]:
             try:
@@ -52,7 +51,7 @@ class VettedTransport(httpx.AsyncBaseTransport):
 
 def outgoing_client(allowed: Allowed, seconds: float) -> httpx.AsyncClient:
     """A client that calls allowed addresses only; each step of a request may take so long."""
-    transport = VettedTransport(allowed, httpx.create_ssl_context(trust_env=False))
+    transport = VettedTransport(allowed, httpx.create_ssl_context())
     return httpx.AsyncClient(transport=transport, timeout=seconds, follow_redirects=False, trust_env=False)
 
 

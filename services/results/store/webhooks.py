@@ -1,6 +1,5 @@
 """The tables `webhook_deliveries` and `webhook_attempts`, as those who deliver see them."""
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
@@ -11,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mesh.streams import lane
 from services.results.records import JobRecord
+from services.results.store.documents import as_json
 from services.results.webhooks.records import Claimed, DeliveryRecord, Outcome, SecretVersion
 
 NAMES = tuple(field.name for field in fields(DeliveryRecord))
@@ -18,10 +18,12 @@ COLUMNS = ", ".join(f"d.{name}" for name in NAMES)
 
 _ENDED = text(f"""
     INSERT INTO webhook_deliveries AS d (id, organization_id, user_id, event, job_id, document_id, job_type, lane, url)
-    SELECT new.id, o.organization_id, o.user_id, new.event, new.job_id, new.document_id, new.job_type, new.lane, new.url
+    SELECT new.id, new.organization_id, coalesce(o.user_id, new.user_id), new.event, new.job_id, new.document_id,
+           new.job_type, new.lane, new.url
     FROM jsonb_to_recordset(CAST(:ended AS jsonb)) AS new (
-        id uuid, event text, job_id uuid, document_id uuid, job_type text, lane text, url text)
-    JOIN documents o ON o.id = new.document_id
+        id uuid, organization_id uuid, user_id uuid, event text, job_id uuid, document_id uuid, job_type text,
+        lane text, url text)
+    LEFT JOIN documents o ON o.id = new.document_id
     ON CONFLICT (id) DO NOTHING
     RETURNING {COLUMNS}
 """)
@@ -84,7 +86,7 @@ class Webhooks:
         """
         ended = [_of_job(job) for job in jobs if job.ended and job.config.get("callback_url")]
         if ended:
-            rows = await self._connection.execute(_ENDED, {"ended": json.dumps(ended)})
+            rows = await self._connection.execute(_ENDED, {"ended": as_json(ended)})
             self.new += map(delivery, rows)
 
     async def insert(self, record: DeliveryRecord) -> DeliveryRecord | None:
@@ -135,12 +137,14 @@ def delivery(row: Row[Any]) -> DeliveryRecord:
     return DeliveryRecord(**{name: row._mapping[name] for name in NAMES})
 
 
-def _of_job(job: JobRecord) -> dict[str, str]:
+def _of_job(job: JobRecord) -> dict[str, Any]:
     return {
-        "id": str(uuid5(job.id, f"{job.state} {job.attempts}")),
+        "id": uuid5(job.id, f"{job.state} {job.attempts}"),
+        "organization_id": job.organization_id,
+        "user_id": job.user_id,
         "event": f"job.{job.state}",
-        "job_id": str(job.id),
-        "document_id": str(job.document_id),
+        "job_id": job.id,
+        "document_id": job.document_id,
         "job_type": job.type,
         "lane": lane(job.priority),
         "url": job.config["callback_url"],

@@ -19,6 +19,7 @@ from services.results.webhooks.sender import Sender
 log = logging.getLogger(__name__)
 
 _PAUSE_SECONDS = 0.3
+_PREFETCH = 4
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Deliveries:
 
     def spec(self) -> WorkerSpec:
         """The worker that does it."""
-        return WorkerSpec(KIND, self.deliver, self.give_up, self._terms.slots, self._terms.slots)
+        return WorkerSpec(KIND, self.deliver, self.give_up, self._terms.slots, _PREFETCH)
 
     async def deliver(self, payload: bytes) -> None:
         """Makes the attempt, unless somebody has. Raises Unavailable before it was begun, and never after."""

@@ -24,14 +24,15 @@ def body(delivery: DeliveryRecord, public_url: str = "") -> bytes:
 
 def _of_job(delivery: DeliveryRecord, api: str) -> dict[str, str | None]:
     status = delivery.event.removeprefix("job.")
-    result = _RESULTS.get(delivery.job_type) if status == "completed" else None
+    document_id = str(delivery.document_id) if delivery.document_id else None
+    result = _RESULTS.get(delivery.job_type) if status == "completed" and document_id else None
     return {
         "job_id": str(delivery.job_id),
-        "document_id": str(delivery.document_id),
+        "document_id": document_id,
         "job_type": delivery.job_type,
         "status": status,
         "status_url": f"{api}/jobs/{delivery.job_id}",
-        "result_url": f"{api}/documents/{delivery.document_id}/{result}" if result else None,
+        "result_url": f"{api}/documents/{document_id}/{result}" if result else None,
     }
 
 

@@ -37,7 +37,8 @@ def delivery(**more: Any) -> DeliveryRecord:
 
 def test_pauses_grow_until_a_day_is_over() -> None:
     """5 s, 5 min, 30 min, 2 h, 5 h, 10 h; the last attempt is on the end, and none after it."""
-    age, pauses = 0.0, []
+    age = 0.0
+    pauses: list[float] = []
     while (pause := schedule().pause(len(pauses) + 1, age, _REFUSED)) is not None:
         pauses.append(pause)
         age += pause
@@ -91,6 +92,7 @@ def test_payloads() -> None:
     data = json.loads(events.body(failed))["data"]
     assert (f"/api/v1/jobs/{failed.job_id}", None) == (data["status_url"], data["result_url"])
     assert None is json.loads(events.body(delivery(job_type="of another kind")))["data"]["result_url"]
+    assert None is json.loads(events.body(delivery(document_id=None)))["data"]["result_url"]
     test = delivery(event="webhook.test", job_id=None)
     assert {"delivery_id": str(test.id)} == json.loads(events.body(test))["data"]
 

@@ -109,8 +109,7 @@ class WebhookServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def TestWebhook(self, request, context):
-        """Delivers a test event. A repeat with the same id makes no second one. INVALID_ARGUMENT, ADDRESS_NOT_ALLOWED,
-        UNAVAILABLE.
+        """Delivers a test event. A repeat with the same id makes no second one. INVALID_ARGUMENT, ADDRESS_NOT_ALLOWED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

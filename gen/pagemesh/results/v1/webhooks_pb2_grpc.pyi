@@ -48,9 +48,7 @@ class WebhookServiceStub:
     RedeliverWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.RedeliverWebhookRequest, _webhooks_pb2.RedeliverWebhookResponse]
     """Delivers again, whatever came of it before. NOT_FOUND."""
     TestWebhook: _grpc.UnaryUnaryMultiCallable[_webhooks_pb2.TestWebhookRequest, _webhooks_pb2.TestWebhookResponse]
-    """Delivers a test event. A repeat with the same id makes no second one. INVALID_ARGUMENT, ADDRESS_NOT_ALLOWED,
-    UNAVAILABLE.
-    """
+    """Delivers a test event. A repeat with the same id makes no second one. INVALID_ARGUMENT, ADDRESS_NOT_ALLOWED."""
 
 @_typing.type_check_only
 class WebhookServiceAsyncStub(WebhookServiceStub):
@@ -72,9 +70,7 @@ class WebhookServiceAsyncStub(WebhookServiceStub):
     RedeliverWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.RedeliverWebhookRequest, _webhooks_pb2.RedeliverWebhookResponse]  # type: ignore[assignment]
     """Delivers again, whatever came of it before. NOT_FOUND."""
     TestWebhook: _aio.UnaryUnaryMultiCallable[_webhooks_pb2.TestWebhookRequest, _webhooks_pb2.TestWebhookResponse]  # type: ignore[assignment]
-    """Delivers a test event. A repeat with the same id makes no second one. INVALID_ARGUMENT, ADDRESS_NOT_ALLOWED,
-    UNAVAILABLE.
-    """
+    """Delivers a test event. A repeat with the same id makes no second one. INVALID_ARGUMENT, ADDRESS_NOT_ALLOWED."""
 
 class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
     """Deliveries of the caller's organization, and the secret that signs them."""
@@ -129,8 +125,6 @@ class WebhookServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _webhooks_pb2.TestWebhookRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_webhooks_pb2.TestWebhookResponse, _abc.Awaitable[_webhooks_pb2.TestWebhookResponse]]:
-        """Delivers a test event. A repeat with the same id makes no second one. INVALID_ARGUMENT, ADDRESS_NOT_ALLOWED,
-        UNAVAILABLE.
-        """
+        """Delivers a test event. A repeat with the same id makes no second one. INVALID_ARGUMENT, ADDRESS_NOT_ALLOWED."""
 
 def add_WebhookServiceServicer_to_server(servicer: WebhookServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
