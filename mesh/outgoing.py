@@ -5,7 +5,6 @@ address itself, while the `Host` field, SNI and the certificate's check stay wit
 between check and connection (DNS rebinding) gains nothing. Redirects are not followed, proxies not asked.
 """
 
-import socket
 import ssl
 
 import httpx
@@ -41,7 +40,7 @@ class VettedTransport(httpx.AsyncBaseTransport):
     async def _addresses(self, request: httpx.Request, host: str, port: int) -> list[Address]:
         try:
             return await resolve(host, port, self._allowed)
-        except socket.gaierror as error:
+        except OSError as error:
             raise httpx.ConnectError("the name does not resolve", request=request) from error
 
     async def aclose(self) -> None:

@@ -33,7 +33,7 @@ _STATES: dict[shapes.DeliveryStatus, "pb.WebhookDeliveryState.ValueType"] = {
 _STATUSES = {state: status for status, state in _STATES.items()}
 
 
-class TestBody(Body):
+class WebhookTestBody(Body):
     """Where to send a test event."""
 
     url: Annotated[Text, StringConstraints(min_length=1, max_length=LONGEST_URL)]
@@ -78,7 +78,7 @@ class Webhooks:
                 self.test,
                 "Deliver a test event",
                 delivers,
-                TestBody,
+                WebhookTestBody,
                 keyed=Keyed(),
                 scope=_WRITE,
             ),
@@ -121,7 +121,7 @@ class Webhooks:
         made = await client.call(self._stub.RotateWebhookSecret, request)
         return json_response(_secret(made.secret), headers=_SECRET)
 
-    async def test(self, call: Call[TestBody, NoQuery]) -> Response:
+    async def test(self, call: Call[WebhookTestBody, NoQuery]) -> Response:
         """Delivers a test event."""
         self._callbacks.require(call.body.url, "url")
         request = pb.TestWebhookRequest(delivery_id=call.origin.id("delivery"), url=call.body.url)
