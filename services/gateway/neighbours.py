@@ -15,6 +15,7 @@ from pagemesh.auth.v1.signin_pb2_grpc import SignInServiceStub
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceStub
+from pagemesh.results.v1.webhooks_pb2_grpc import WebhookServiceStub
 from services.gateway.settings import GatewaySettings
 
 if TYPE_CHECKING:  # names that the generated stubs have for type checkers alone
@@ -30,6 +31,7 @@ if TYPE_CHECKING:  # names that the generated stubs have for type checkers alone
     from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceAsyncStub
     from pagemesh.results.v1.results_pb2_grpc import DocumentServiceAsyncStub, JobServiceAsyncStub
     from pagemesh.results.v1.usage_pb2_grpc import UsageServiceAsyncStub
+    from pagemesh.results.v1.webhooks_pb2_grpc import WebhookServiceAsyncStub
 
 SERVICES = ("auth", "ingest", "ocr", "analysis", "results")
 
@@ -51,6 +53,7 @@ class Neighbours:
     jobs: "JobServiceAsyncStub"
     documents: "DocumentServiceAsyncStub"
     usage: "UsageServiceAsyncStub"
+    webhooks: "WebhookServiceAsyncStub"
     health: dict[str, health_pb2_grpc.HealthStub]
     """Health by service name."""
 
@@ -72,6 +75,7 @@ class Neighbours:
             jobs=JobServiceStub(channels["results"]),
             documents=DocumentServiceStub(channels["results"]),
             usage=UsageServiceStub(channels["results"]),
+            webhooks=WebhookServiceStub(channels["results"]),
             health={name: health_pb2_grpc.HealthStub(channel) for name, channel in channels.items()},
         )
 

@@ -15,6 +15,7 @@ from pagemesh.results.v1 import job_pb2, results_pb2, usage_pb2
 from services.gateway import app
 from services.gateway.admission import Admission
 from services.gateway.browsing import Browsing
+from services.gateway.callbacks import CallbackPolicy
 from services.gateway.credentials import Credentials
 from services.gateway.exchange import KeyExchange
 from services.gateway.feed import Feed
@@ -42,6 +43,7 @@ from services.gateway.surfaces.platform.pages import Pages
 from services.gateway.surfaces.platform.provider_keys import ProviderKeys
 from services.gateway.surfaces.platform.sign_in import SignIn
 from services.gateway.surfaces.platform.usage import UsageReport
+from services.gateway.surfaces.platform.webhooks import Webhooks
 from services.gateway.traffic import Traffic
 
 _USAGE = "usage.read"
@@ -76,6 +78,7 @@ class Gateway:
         readiness = Readiness(self._checks())
         terms = Terms(settings.idempotency_seconds, settings.idempotency_lease_seconds)
         idempotency = Idempotency(entries, Sealing(settings.idempotency_secret.get_secret_value()), terms)
+        callbacks = CallbackPolicy(settings.allowed_private_networks)
         surfaces = (
             Accounts(neighbours, revocations),
             SignIn(neighbours, revocations),
@@ -84,10 +87,11 @@ class Gateway:
             Clients(neighbours, revocations),
             OAuth(neighbours, revocations, settings.public_url),
             organizations_surface.Organizations(neighbours, revocations, organizations),
-            Documents(neighbours, organizations, usage, blobs, self.feed, settings),
+            Documents(neighbours, organizations, usage, blobs, self.feed, settings, callbacks),
             Pages(neighbours),
             Jobs(neighbours, self.feed, access),
-            Analyses(neighbours, self.feed),
+            Analyses(neighbours, self.feed, callbacks),
+            Webhooks(neighbours, callbacks),
             UsageReport(usage),
             Health(neighbours, readiness, self.traffic, settings.environment),
             Browsing(),

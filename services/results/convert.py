@@ -88,9 +88,9 @@ def config_record(config: JobConfig) -> dict[str, Any]:
     return MessageToDict(config, preserving_proto_field_name=True)
 
 
-def analysis_config_record(config: AnalysisConfig) -> dict[str, Any]:
+def analysis_config_record(config: AnalysisConfig, callback_url: str = "") -> dict[str, Any]:
     """What is asked of an analysis, as the record keeps it."""
-    return {"analysis": MessageToDict(config, preserving_proto_field_name=True)}
+    return config_record(JobConfig(analysis=config, callback_url=callback_url))
 
 
 def page_record(outcome: PageOutcome) -> PageRecord:

@@ -48,7 +48,7 @@ class JobRecord:
     """`text_extraction` or `analysis`."""
     priority: int
     config: dict[str, Any]
-    """`mode`, `languages`, `password`, and `analysis` with `analysis_type`, `prompt`, `options`."""
+    """`mode`, `languages`, `password`, `callback_url`, and `analysis` with `analysis_type`, `prompt`, `options`."""
     state: str = "pending"
     """`pending`, `running`, `completed`, `failed` or `cancelled`."""
     stage: str = "queued"

@@ -19,6 +19,7 @@ from pagemesh.results.v1.results_pb2_grpc import (
     add_JobServiceServicer_to_server,
 )
 from pagemesh.results.v1.usage_pb2_grpc import add_UsageServiceServicer_to_server
+from pagemesh.results.v1.webhooks_pb2_grpc import add_WebhookServiceServicer_to_server
 from services.results.intake import Intake
 from services.results.metering import Metering
 from services.results.outbox import Outbox, Reconciler
@@ -29,6 +30,7 @@ from services.results.status import StatusFeed
 from services.results.store import Store
 from services.results.store.database import MIGRATIONS, SCHEMA
 from services.results.submission import Submission
+from services.results.webhooks.service import WebhookService
 
 log = logging.getLogger(__name__)
 
@@ -43,13 +45,15 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     sealer = Sealer(settings.arrival_secret.get_secret_value(), ARRIVAL_SEAL)
     sharing = Sharing(OrganizationServiceStub(client.connect(settings.auth_url, settings)))
     await bus.listen(identity_subject("organization_changed"), sharing.on_message)
-    jobs = JobServicer(store, Submission(store, blobs, outbox, status), bus, sealer, sharing)
+    webhooks = WebhookService(bus, store, sharing, settings)
+    submission = Submission(store, blobs, outbox, status, webhooks.callbacks)
+    jobs = JobServicer(store, submission, bus, sealer, sharing)
     intake = Intake(bus, store, blobs, outbox, status)
     loops = [
         asyncio.create_task(loop)
         for loop in (
             *(intake.run(), outbox.note_confirmations()),
-            *(Reconciler(bus, store, outbox).run(), Metering(bus, store).run()),
+            *(Reconciler(bus, store, outbox).run(), Metering(bus, store).run(), webhooks.run()),
         )
     ]
 
@@ -57,18 +61,19 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
         add_JobServiceServicer_to_server(jobs, server)
         add_DocumentServiceServicer_to_server(DocumentServicer(store, blobs, status, sharing), server)
         add_UsageServiceServicer_to_server(UsageServicer(store), server)
-        return [f"pagemesh.results.v1.{name}Service" for name in ("Job", "Document", "Usage")]
+        add_WebhookServiceServicer_to_server(webhooks.servicer, server)
+        return [f"pagemesh.results.v1.{name}Service" for name in ("Job", "Document", "Usage", "Webhook")]
 
-    checks = {"database": store.check, "messaging": bus.check, "storage": blobs.check}
+    checks = {"database": store.check, "messaging": bus.check, "storage": blobs.check, "webhooks": webhooks.check}
     server = MeshServer(ServiceSpec("results", register, await remote_verifier(settings, bus), checks=checks), settings)
     await server.start()
     ended = await _first_ended(stop, loops)
     jobs.close()
-    await asyncio.gather(server.stop(), intake.stop())
+    await asyncio.gather(server.stop(), intake.stop(), webhooks.stop())
     for loop in loops:
         loop.cancel()
     await asyncio.wait(loops)
-    await outbox.finish()
+    await asyncio.gather(outbox.finish(), webhooks.finish())
     await bus.close()
     await store.close()
     if ended:

@@ -80,7 +80,7 @@ class JobServicer(JobServiceServicer):
         """See the proto."""
         document_id = to_uuid(request.document_id, "document_id")
         job = _new_job(identity.current(), request.job_id, document_id, "analysis", request.priority)
-        job.config = convert.analysis_config_record(request.config)
+        job.config = convert.analysis_config_record(request.config, request.callback_url)
         started = await self._submission.analyse(job, await self._sharing.owner())
         return pb.SubmitAnalysisResponse(job=convert.job_message(started))
 

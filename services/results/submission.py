@@ -16,6 +16,7 @@ from services.results.records import DocumentRecord, JobRecord
 from services.results.status import StatusFeed
 from services.results.store import Store, Transaction
 from services.results.store.tasks import TaskRecord
+from services.results.webhooks.callbacks import Callbacks
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,8 @@ class _New:
 class Submission:
     """Starts jobs."""
 
-    def __init__(self, store: Store, blobs: Blobs, outbox: Outbox, status: StatusFeed) -> None:
+    def __init__(self, store: Store, blobs: Blobs, outbox: Outbox, status: StatusFeed, callbacks: Callbacks) -> None:
+        self._callbacks = callbacks
         self._store = store
         self._blobs = blobs
         self._outbox = outbox
@@ -66,8 +68,10 @@ class Submission:
     ) -> tuple[DocumentRecord, JobRecord]:
         """Records a document, its reading job and what is known of it already; a repeat answers what the first made.
 
-        Raises IllegalState when the ids belong to something else, Unavailable.
+        Raises InvalidArgument for a URL that may not be called back, IllegalState when the ids belong to something
+        else, Unavailable.
         """
+        self._callbacks.check(job.config.get("callback_url", ""))
         headers = context.outgoing_headers()
         (task,) = work.assignments(job, document, pipeline.submitted(job, document.state))
         new = _New(document, job, replace(task, headers=headers))
@@ -108,9 +112,10 @@ class Submission:
 
         With an owner the document has to be theirs.
 
-        Raises NotFound, IllegalState when the document could not be read or the id belongs to something else,
-        Unavailable.
+        Raises InvalidArgument for a URL that may not be called back, NotFound, IllegalState when the document could
+        not be read or the id belongs to something else, Unavailable.
         """
+        self._callbacks.check(job.config.get("callback_url", ""))
         headers = context.outgoing_headers()
         async with self._store.transaction() as tables:
             await tables.jobs.lock_reading(job.organization_id, job.document_id)

@@ -1,5 +1,6 @@
 """Whoever attacks and is attacked: organizations with something of every kind, made through the public API."""
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -103,6 +104,15 @@ async def store_provider_key(person: Person, provider: str = PROVIDER, key: str 
     return provider
 
 
+async def deliver(person: Person, receiver: str) -> str:
+    """The id of a test event that the receiver has taken."""
+    made = await person.send("POST", "/webhooks/test", 202, json={"url": receiver})
+    while made["status"] != "delivered":
+        await asyncio.sleep(0.05)
+        made = await person.send("GET", f"/webhooks/deliveries/{made['id']}", 200)
+    return str(made["id"])
+
+
 async def client_token(person: Person, client: Json, *scopes: str) -> str:
     """An access token of the client, for all its scopes or these."""
     form = {"grant_type": "client_credentials", "scope": " ".join(scopes)}
@@ -120,6 +130,8 @@ class Attacker:
     person: Person
     client: Json
     storage_key_of: Callable[[Person, str], Awaitable[str]]
+    receiver: str
+    """URL of somebody who takes webhooks."""
 
     async def own(self, meaning: Meaning) -> str:
         """An id of the attacker's, of something that was made for the purpose."""
@@ -135,6 +147,7 @@ class Attacker:
             Kind.JOB: self._job,
             Kind.API_KEY: self._key,
             Kind.CLIENT: self._client,
+            Kind.DELIVERY: self._delivery,
             Kind.STORAGE_KEY: self._storage_key,
             Kind.ACCESS_TOKEN: self._token,
             Kind.WORD: self._provider,
@@ -159,6 +172,9 @@ class Attacker:
 
     async def _client(self) -> str:
         return str((await new_client(self.person))["client_id"])
+
+    async def _delivery(self) -> str:
+        return await deliver(self.person, self.receiver)
 
     async def _storage_key(self) -> str:
         return await self.storage_key_of(self.person, await self._document())
@@ -195,10 +211,12 @@ async def make_victim(
     url: str,
     storage_key_of: Callable[[Person, str], Awaitable[str]],
     request_of: Callable[[Person], Awaitable[str]],
+    receiver: str,
 ) -> Victim:
     """A victim with an admin, a member with a provider key, an invitation, a document and its analysis, keys, clients.
 
-    `request_of` makes more of what a repeated request is given again, and answers the id of the request.
+    `request_of` makes more of what a repeated request is given again, and answers the id of the request; `receiver`
+    takes webhooks.
     """
     word = f"zanzibar{uuid.uuid4().hex}"
     admin = await register(url, f"Admin {word}")
@@ -218,6 +236,7 @@ async def make_victim(
         Kind.ANALYSIS: analyses["analyses"][0]["id"],
         Kind.API_KEY: (await new_key(admin))["id"],
         Kind.CLIENT: client["client_id"],
+        Kind.DELIVERY: await deliver(admin, receiver),
         Kind.STORAGE_KEY: await storage_key_of(admin, document["id"]),
         Kind.ACCESS_TOKEN: await client_token(admin, client),
         Kind.REQUEST: await request_of(admin),

@@ -15,6 +15,8 @@ class Kind(Enum):
     ANALYSIS = auto()
     API_KEY = auto()
     CLIENT = auto()
+    DELIVERY = auto()
+    """Of a webhook."""
     STORAGE_KEY = auto()
     """Of an original."""
     ACCESS_TOKEN = auto()
@@ -47,6 +49,7 @@ BY_NAME = {
     "analysis_id": Meaning(Kind.ANALYSIS),
     "api_key_id": Meaning(Kind.API_KEY),
     "client_id": Meaning(Kind.CLIENT),
+    "delivery_id": Meaning(Kind.DELIVERY),
     "storage_key": Meaning(Kind.STORAGE_KEY),
     "request_id": Meaning(Kind.REQUEST, is_new=True),
     "gateway_id": Meaning(Kind.GATEWAY),
@@ -66,6 +69,7 @@ BY_FIELD = {
     "pagemesh.results.v1.Document.id": Meaning(Kind.DOCUMENT, is_new=True),
     "pagemesh.results.v1.SubmitJobRequest.job_id": Meaning(Kind.JOB, is_new=True),
     "pagemesh.results.v1.SubmitAnalysisRequest.job_id": Meaning(Kind.JOB, is_new=True),
+    "pagemesh.results.v1.TestWebhookRequest.delivery_id": Meaning(Kind.DELIVERY, is_new=True),
     "POST /api/v1/auth/invitations/accept token": Meaning(Kind.SECRET),
     "PUT /api/v1/users/me/api-key anthropic_api_key": Meaning(Kind.SECRET),
     "PUT /api/v1/users/me/provider-keys/{provider} api_key": Meaning(Kind.SECRET),

@@ -16,7 +16,7 @@ from pagemesh.auth.v1.provider_keys_pb2 import (
 )
 from pagemesh.ingest.v1.ingest_pb2 import UploadConfig, UploadRequest
 from pagemesh.ocr.v1.ocr_pb2 import RecognizeRequest
-from pagemesh.results.v1 import results_pb2, usage_pb2
+from pagemesh.results.v1 import results_pb2, usage_pb2, webhooks_pb2
 from pagemesh.results.v1.analysis_pb2 import AnalysisConfig
 from pagemesh.results.v1.job_pb2 import Document
 from pagemesh.results.v1.page_pb2 import Page
@@ -110,6 +110,10 @@ async def _register(attacker: Attacker) -> list[Message]:
     return [auth_pb2.RegisterRequest(email=email, password=PASSWORD, full_name="Another Person")]
 
 
+async def _test_webhook(attacker: Attacker) -> list[Message]:
+    return [webhooks_pb2.TestWebhookRequest(url=attacker.receiver)]
+
+
 def _always(request: Message) -> Callable[[Attacker], Awaitable[list[Message]]]:
     async def make(attacker: Attacker) -> list[Message]:
         copy = type(request)()
@@ -144,6 +148,8 @@ _TEMPLATES: dict[str, Callable[[Attacker], Awaitable[list[Message]]]] = {
     "ProviderKeyService.OpenProviderKey": _always(OpenProviderKeyRequest(providers=[PROVIDER])),
     "ProviderKeyService.PutProviderKey": _always(PutProviderKeyRequest(provider=PROVIDER, key="sk-own-0123456789")),
     "TokenService.IssueServiceToken": _always(auth_pb2.IssueServiceTokenRequest(service="analysis", secret="a guess")),
+    "WebhookService.ListWebhookDeliveries": _always(webhooks_pb2.ListWebhookDeliveriesRequest(page=1, per_page=100)),
+    "WebhookService.TestWebhook": _test_webhook,
     "UsageService.GetUsage": _always(usage_pb2.GetUsageRequest(first_day=20_000, last_day=30_000)),
 }
 """What a request needs beside ids, where an empty one will not do."""

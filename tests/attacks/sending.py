@@ -68,6 +68,8 @@ async def good(operation: Operation, attacker: Attacker, but: Field | None = Non
     for where in (*operation.ids(), *operation.words()):
         if where.what is not None and where != but:
             sending = sending.put(where, await attacker.own(where.what))
+    if operation.path.endswith("/webhooks/test"):
+        sending = replace(sending, body={"url": attacker.receiver})
     if operation.path.startswith("/auth/"):
         known = {name: attacker.client[name] for name in ("client_id", "client_secret")}
         sending = replace(sending, body={**sending.body, "grant_type": "client_credentials", **known})

@@ -32,7 +32,7 @@ FIELDS = [
 _LAST = ("AccountService.DeleteMe", "AccountService.Logout")
 _VARYING = re.compile(
     r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|\d{4}-\d\d-\d\dT[0-9:.]+Z|pm[a-z]_[\w-]+|eyJ[\w.-]+"
-    r'|(?<="processingTimeMs": ")\d+|[0-9a-f]{64}'
+    r'|(?<="processingTimeMs": ")\d+|[0-9a-f]{64}|whsec_[\w+/=]+|(?<="version": )\d+'
 )
 
 

@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.results.records import DocumentRecord, JobRecord, Problem
 from services.results.store.documents import as_json
+from services.results.store.webhooks import Webhooks
 
 _NAMES = tuple(field.name for field in fields(JobRecord))
 _DOCUMENT_NAMES = tuple(field.name for field in fields(DocumentRecord))
@@ -119,8 +120,9 @@ _COUNT = text(f"SELECT count(*) {_MATCH}")
 class Jobs:
     """Jobs of all organizations; every read for a caller names one, and whose documents alone count: None for all."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, webhooks: Webhooks) -> None:
         self._connection = connection
+        self._webhooks = webhooks
 
     async def submit(
         self, document: DocumentRecord, job: JobRecord, task: dict[str, Any], headers: dict[str, str], seconds: float
@@ -146,7 +148,8 @@ class Jobs:
     ) -> set[UUID]:
         """Saves jobs and documents as the pipeline left them and forgets tasks that are done, or whose job has ended.
 
-        Fills in the jobs' revisions and times. Answers the documents that analyses wait for.
+        Whoever wants word of a job that has ended will get it. Fills in the jobs' revisions and times. Answers the
+        documents that analyses wait for.
         """
         if not jobs:
             return set()
@@ -166,6 +169,7 @@ class Jobs:
             job.updated_at, job.result = row.updated_at, row.result
             if row.waited_for:
                 waited_for.add(row.document_id)
+        await self._webhooks.ended(jobs)
         return waited_for
 
     async def lock_reading(self, organization_id: UUID, document_id: UUID) -> None:

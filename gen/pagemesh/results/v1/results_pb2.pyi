@@ -196,6 +196,7 @@ class SubmitAnalysisRequest(_message.Message):
     JOB_ID_FIELD_NUMBER: _builtins.int
     CONFIG_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """UUID of the document."""
     job_id: _builtins.str
@@ -204,6 +205,8 @@ class SubmitAnalysisRequest(_message.Message):
     """
     priority: _builtins.int
     """0 to 9."""
+    callback_url: _builtins.str
+    """As in JobConfig."""
     @_builtins.property
     def config(self) -> _analysis_pb2.AnalysisConfig:
         """What to find."""
@@ -215,10 +218,11 @@ class SubmitAnalysisRequest(_message.Message):
         job_id: _builtins.str = ...,
         config: _analysis_pb2.AnalysisConfig | None = ...,
         priority: _builtins.int = ...,
+        callback_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "document_id", b"document_id", "job_id", b"job_id", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_url", b"callback_url", "config", b"config", "document_id", b"document_id", "job_id", b"job_id", "priority", b"priority"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -68,14 +68,14 @@ class JobServiceServicer:
 
     def SubmitJob(self, request, context):
         """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made.
-        INVALID_ARGUMENT; ILLEGAL_STATE for another document under the same ids.
+        INVALID_ARGUMENT; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE for another document under the same ids.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SubmitAnalysis(self, request, context):
-        """Starts an analysis of a document. NOT_FOUND; ILLEGAL_STATE when its reading failed.
+        """Starts an analysis of a document. NOT_FOUND; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE when its reading failed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

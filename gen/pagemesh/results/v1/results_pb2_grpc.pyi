@@ -35,10 +35,10 @@ class JobServiceStub:
     def __new__(cls, channel: _aio.Channel) -> JobServiceAsyncStub: ...
     SubmitJob: _grpc.UnaryUnaryMultiCallable[_results_pb2.SubmitJobRequest, _results_pb2.SubmitJobResponse]
     """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made.
-    INVALID_ARGUMENT; ILLEGAL_STATE for another document under the same ids.
+    INVALID_ARGUMENT; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE for another document under the same ids.
     """
     SubmitAnalysis: _grpc.UnaryUnaryMultiCallable[_results_pb2.SubmitAnalysisRequest, _results_pb2.SubmitAnalysisResponse]
-    """Starts an analysis of a document. NOT_FOUND; ILLEGAL_STATE when its reading failed."""
+    """Starts an analysis of a document. NOT_FOUND; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE when its reading failed."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_results_pb2.GetJobRequest, _results_pb2.GetJobResponse]
     """One job. NOT_FOUND."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_results_pb2.WatchJobRequest, _results_pb2.WatchJobResponse]
@@ -53,10 +53,10 @@ class JobServiceAsyncStub(JobServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubmitJob: _aio.UnaryUnaryMultiCallable[_results_pb2.SubmitJobRequest, _results_pb2.SubmitJobResponse]  # type: ignore[assignment]
     """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made.
-    INVALID_ARGUMENT; ILLEGAL_STATE for another document under the same ids.
+    INVALID_ARGUMENT; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE for another document under the same ids.
     """
     SubmitAnalysis: _aio.UnaryUnaryMultiCallable[_results_pb2.SubmitAnalysisRequest, _results_pb2.SubmitAnalysisResponse]  # type: ignore[assignment]
-    """Starts an analysis of a document. NOT_FOUND; ILLEGAL_STATE when its reading failed."""
+    """Starts an analysis of a document. NOT_FOUND; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE when its reading failed."""
     GetJob: _aio.UnaryUnaryMultiCallable[_results_pb2.GetJobRequest, _results_pb2.GetJobResponse]  # type: ignore[assignment]
     """One job. NOT_FOUND."""
     WatchJob: _aio.UnaryStreamMultiCallable[_results_pb2.WatchJobRequest, _results_pb2.WatchJobResponse]  # type: ignore[assignment]
@@ -74,7 +74,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_results_pb2.SubmitJobResponse, _abc.Awaitable[_results_pb2.SubmitJobResponse]]:
         """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made.
-        INVALID_ARGUMENT; ILLEGAL_STATE for another document under the same ids.
+        INVALID_ARGUMENT; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE for another document under the same ids.
         """
 
     @_abc_1.abstractmethod
@@ -83,7 +83,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _results_pb2.SubmitAnalysisRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_results_pb2.SubmitAnalysisResponse, _abc.Awaitable[_results_pb2.SubmitAnalysisResponse]]:
-        """Starts an analysis of a document. NOT_FOUND; ILLEGAL_STATE when its reading failed."""
+        """Starts an analysis of a document. NOT_FOUND; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE when its reading failed."""
 
     @_abc_1.abstractmethod
     def GetJob(

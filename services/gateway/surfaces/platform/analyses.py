@@ -5,6 +5,7 @@ from starlette.responses import Response
 from mesh import client
 from pagemesh.results.v1 import results_pb2
 from services.gateway.answers import accepted, json_response
+from services.gateway.callbacks import CallbackPolicy
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, Keyed, get, post
 from services.gateway.feed import Feed
 from services.gateway.neighbours import Neighbours
@@ -18,7 +19,8 @@ _PRIORITY = 5
 class Analyses:
     """Analyses of the documents of the caller's organization."""
 
-    def __init__(self, neighbours: Neighbours, feed: Feed) -> None:
+    def __init__(self, neighbours: Neighbours, feed: Feed, callbacks: CallbackPolicy) -> None:
+        self._callbacks = callbacks
         self._neighbours = neighbours
         self._feed = feed
 
@@ -49,11 +51,13 @@ class Analyses:
     async def analyze(self, call: Call[models.AnalyzeBody, NoQuery]) -> Response:
         """Starts an analysis."""
         document_id, body = call.ids["document_id"], call.body
+        self._callbacks.require(body.callback_url)
         request = results_pb2.SubmitAnalysisRequest(
             document_id=document_id,
             job_id=call.origin.id("job"),
             config=wanted_analysis(body.analysis_type, body.prompt, body.options),
             priority=_PRIORITY,
+            callback_url=body.callback_url or "",
         )
         job = (await client.call(self._neighbours.jobs.SubmitAnalysis, request)).job
         self._feed.offer(job)

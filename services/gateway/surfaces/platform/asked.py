@@ -26,6 +26,7 @@ def upload_form(fields: Mapping[str, str]) -> models.UploadForm:
 def wanted_job(form: models.UploadForm) -> job_pb2.JobConfig:
     """What an upload asks for. Raises InvalidArgument."""
     config = job_pb2.JobConfig(mode=_MODES[form.mode], languages=form.languages, password=form.password or "")
+    config.callback_url = form.callback_url or ""
     kind = form.analysis_type or ("custom" if form.prompt else None)
     if kind is not None:
         config.analysis.CopyFrom(wanted_analysis(kind, form.prompt, None))

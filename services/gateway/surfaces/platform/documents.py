@@ -10,6 +10,7 @@ from pagemesh.ingest.v1 import ingest_pb2
 from pagemesh.results.v1 import job_pb2, results_pb2
 from services.gateway import downloads, polling
 from services.gateway.answers import accepted, begun, json_response
+from services.gateway.callbacks import CallbackPolicy
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, Keyed, delete, get
 from services.gateway.feed import Feed
 from services.gateway.idempotency import reused
@@ -50,6 +51,7 @@ class Documents:
         blobs: Blobs,
         feed: Feed,
         settings: GatewaySettings,
+        callbacks: CallbackPolicy,
     ) -> None:
         self._neighbours = neighbours
         self._organizations = organizations
@@ -57,6 +59,7 @@ class Documents:
         self._blobs = blobs
         self._feed = feed
         self._settings = settings
+        self._callbacks = callbacks
 
     def endpoints(self) -> list[AnyEndpoint]:
         """What this serves."""
@@ -112,7 +115,7 @@ class Documents:
 
     async def upload(self, call: Call[NoBody, NoQuery]) -> Response:
         """Takes a document in."""
-        upload = _Upload(self._neighbours, call, self._settings.upload_seconds)
+        upload = _Upload(self._neighbours, call, self._settings.upload_seconds, self._callbacks)
         await self._require_room(call.identity, upload)
         organization = await self._organizations.get(call.identity.organization_id)
         upload.max_bytes = max_bytes = organization.settings.max_file_size_mb * _MIB
@@ -196,9 +199,12 @@ class Documents:
 class _Upload:
     """One upload on its way to ingest."""
 
-    def __init__(self, neighbours: Neighbours, call: Call[NoBody, NoQuery], seconds: float) -> None:
+    def __init__(
+        self, neighbours: Neighbours, call: Call[NoBody, NoQuery], seconds: float, callbacks: CallbackPolicy
+    ) -> None:
         self._neighbours = neighbours
         self._seconds = seconds
+        self._callbacks = callbacks
         self._organization_id = call.identity.organization_id
         self._origin = call.origin
         self._job = job_pb2.JobConfig()
@@ -208,6 +214,7 @@ class _Upload:
     async def open(self, head: Head) -> Sink:
         """Tells ingest what comes."""
         form = upload_form(head.fields)
+        self._callbacks.require(form.callback_url)
         self._job = wanted_job(form)
         config = ingest_pb2.UploadConfig(
             document_id=self._origin.id("document"),
@@ -249,7 +256,7 @@ class _Upload:
     def _checked(self, answer: ingest_pb2.UploadResponse) -> ingest_pb2.UploadResponse:
         made, asked = answer.job.config, self._job
         same = (made.mode, made.languages, made.analysis) == (asked.mode, asked.languages, asked.analysis)
-        if self._origin.is_repeat and not same:
+        if self._origin.is_repeat and not (same and made.callback_url == asked.callback_url):
             raise reused()
         return answer
 

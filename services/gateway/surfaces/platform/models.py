@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from mesh.addresses import LONGEST_URL
 from services.gateway.listing import PageQuery
 from services.gateway.validation import Body, Query, Text
 
@@ -51,6 +52,11 @@ Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]{1
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 Password = Annotated[Text, StringConstraints(max_length=1024)]
 Prompt = Annotated[Text, StringConstraints(min_length=1, max_length=20_000)]
+CallbackUrl = Annotated[
+    Text,
+    StringConstraints(min_length=1, max_length=LONGEST_URL),
+    Field(description="Told when the job has ended, by a signed POST (Standard Webhooks); http or https."),
+]
 Languages = Annotated[
     str,
     StringConstraints(max_length=200, pattern=r"^[a-z]{3}(_[A-Za-z0-9]{1,16})*(\+[a-z]{3}(_[A-Za-z0-9]{1,16})*){0,9}$"),
@@ -233,6 +239,7 @@ class AnalyzeBody(Body):
     analysis_type: AnalysisType
     prompt: Prompt | None = Field(default=None, description="Required for question_answering and custom.")
     options: AnalysisOptions | None = None
+    callback_url: CallbackUrl | None = None
 
 
 class UploadForm(BaseModel):
@@ -246,6 +253,7 @@ class UploadForm(BaseModel):
     languages: Languages = Field(default="eng", description="OCR languages, Tesseract codes joined by +.")
     priority: int = Field(default=5, ge=0, le=9)
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
+    callback_url: CallbackUrl | None = None
 
 
 class DocumentsQuery(PageQuery):
