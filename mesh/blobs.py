@@ -16,8 +16,11 @@ import shutil
 import tempfile
 import weakref
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -30,6 +33,15 @@ from mesh.folders import Folders
 
 PART_BYTES = 8 << 20
 _COPIES_KEPT = 64
+_LISTED_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A blob, as a list of them tells it."""
+
+    key: str
+    modified: datetime
 
 
 class BlobWriter:
@@ -127,12 +139,38 @@ class Blobs:
                 yield bytes(await obstore.get_range_async(self._store, key, start=offset, end=upto))
 
     async def delete(self, key: str) -> None:
-        """Removes a blob; one that is not there is no error. Raises Unavailable."""
+        """Removes a blob, durably; one that is not there is no error. Raises Unavailable."""
         try:
             with _translated(key):
-                await obstore.delete_async(self._store, key)
+                if self._folders:
+                    await asyncio.to_thread(self._folders.remove, _checked(key))
+                else:
+                    await obstore.delete_async(self._store, key)
         except NotFound:
             return
+
+    async def holds(self, key: str) -> bool:
+        """Whether there is such a blob. Raises Unavailable."""
+        try:
+            with _translated(key):
+                await obstore.head_async(self._store, key)
+        except NotFound:
+            return False
+        return True
+
+    async def below(self, folder: str) -> AsyncIterator[Sequence[Listed]]:
+        """Everything below a folder, some hundreds at a time and in no order, leftovers of broken uploads included.
+
+        Raises Unavailable.
+        """
+        with _translated(folder):
+            if self._folders:
+                files = self._folders.files(_checked(folder))
+                while some := await asyncio.to_thread(lambda: tuple(islice(files, _LISTED_AT_ONCE))):
+                    yield [Listed(*file) for file in some]
+            else:
+                async for metas in obstore.list(self._store, folder, chunk_size=_LISTED_AT_ONCE):
+                    yield [Listed(meta["path"], meta["last_modified"]) for meta in metas]
 
     async def local_path(self, key: str) -> Path:
         """A file with the blob's content, for readers that need one: the blob itself on a directory, else a copy.

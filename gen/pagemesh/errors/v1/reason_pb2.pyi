@@ -36,6 +36,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """There is no such thing, or it belongs to somebody else."""
     ERROR_REASON_ILLEGAL_STATE: _ErrorReason.ValueType  # 6
     """The thing's state forbids it: `{"state": "failed"}`."""
+    ERROR_REASON_EXPIRED: _ErrorReason.ValueType  # 7
+    """It was there, and has been erased since its time was up."""
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 20
     """No credential, or one that is malformed, expired or revoked."""
     ERROR_REASON_FORBIDDEN: _ErrorReason.ValueType  # 21
@@ -150,6 +152,8 @@ ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 5
 """There is no such thing, or it belongs to somebody else."""
 ERROR_REASON_ILLEGAL_STATE: ErrorReason.ValueType  # 6
 """The thing's state forbids it: `{"state": "failed"}`."""
+ERROR_REASON_EXPIRED: ErrorReason.ValueType  # 7
+"""It was there, and has been erased since its time was up."""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 20
 """No credential, or one that is malformed, expired or revoked."""
 ERROR_REASON_FORBIDDEN: ErrorReason.ValueType  # 21
