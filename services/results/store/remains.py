@@ -61,7 +61,7 @@ _ERASE = (
     text("DELETE FROM documents WHERE id = :id AND deleted_at IS NOT NULL"),
 )
 _UNRECORDED = text("""
-    SELECT key FROM unnest(CAST(:keys AS text[])) AS some (key)
+    SELECT key FROM unnest(CAST(:keys AS text[])) AS listed (key)
     WHERE NOT EXISTS (SELECT FROM documents WHERE storage_key = key)
 """)
 _ERASED = text("""
