@@ -13,6 +13,7 @@ from pagemesh.auth.v1.keys_pb2_grpc import ApiKeyServiceStub
 from pagemesh.auth.v1.provider_keys_pb2_grpc import ProviderKeyServiceStub
 from pagemesh.auth.v1.signin_pb2_grpc import SignInServiceStub
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceStub
+from pagemesh.results.v1.erasures_pb2_grpc import ErasureServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceStub
 from services.gateway.settings import GatewaySettings
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # names that the generated stubs have for type checkers alone
     from pagemesh.auth.v1.provider_keys_pb2_grpc import ProviderKeyServiceAsyncStub
     from pagemesh.auth.v1.signin_pb2_grpc import SignInServiceAsyncStub
     from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceAsyncStub
+    from pagemesh.results.v1.erasures_pb2_grpc import ErasureServiceAsyncStub
     from pagemesh.results.v1.results_pb2_grpc import DocumentServiceAsyncStub, JobServiceAsyncStub
     from pagemesh.results.v1.usage_pb2_grpc import UsageServiceAsyncStub
 
@@ -51,6 +53,7 @@ class Neighbours:
     jobs: "JobServiceAsyncStub"
     documents: "DocumentServiceAsyncStub"
     usage: "UsageServiceAsyncStub"
+    erasures: "ErasureServiceAsyncStub"
     health: dict[str, health_pb2_grpc.HealthStub]
     """Health by service name."""
 
@@ -72,6 +75,7 @@ class Neighbours:
             jobs=JobServiceStub(channels["results"]),
             documents=DocumentServiceStub(channels["results"]),
             usage=UsageServiceStub(channels["results"]),
+            erasures=ErasureServiceStub(channels["results"]),
             health={name: health_pb2_grpc.HealthStub(channel) for name, channel in channels.items()},
         )
 

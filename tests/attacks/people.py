@@ -86,6 +86,13 @@ async def read_document(person: Person, text: str = "Nothing much.", **form: str
     return uploaded
 
 
+async def erase_document(person: Person) -> str:
+    """The id of a document that was uploaded, read and erased."""
+    uploaded = await read_document(person)
+    erasure = await person.send("DELETE", f"/documents/{uploaded['id']}", 200, params={"erase": "true"})
+    return str(erasure["id"])
+
+
 async def new_client(person: Person, *scopes: str) -> Json:
     """An OAuth client with its secret."""
     body = {"name": "a machine", "scopes": scopes or GRANTABLE}
@@ -133,6 +140,7 @@ class Attacker:
             Kind.MEMBER: self._member,
             Kind.DOCUMENT: self._document,
             Kind.JOB: self._job,
+            Kind.ERASURE: self._erasure,
             Kind.API_KEY: self._key,
             Kind.CLIENT: self._client,
             Kind.STORAGE_KEY: self._storage_key,
@@ -153,6 +161,9 @@ class Attacker:
 
     async def _job(self) -> str:
         return str((await read_document(self.person))["job_id"])
+
+    async def _erasure(self) -> str:
+        return await erase_document(self.person)
 
     async def _key(self) -> str:
         return str((await new_key(self.person))["id"])
@@ -196,7 +207,8 @@ async def make_victim(
     storage_key_of: Callable[[Person, str], Awaitable[str]],
     request_of: Callable[[Person], Awaitable[str]],
 ) -> Victim:
-    """A victim with an admin, a member with a provider key, an invitation, a document and its analysis, keys, clients.
+    """A victim with an admin, a member with a provider key, an invitation, a document, its analysis, an erasure, keys,
+    clients.
 
     `request_of` makes more of what a repeated request is given again, and answers the id of the request.
     """
@@ -221,6 +233,7 @@ async def make_victim(
         Kind.STORAGE_KEY: await storage_key_of(admin, document["id"]),
         Kind.ACCESS_TOKEN: await client_token(admin, client),
         Kind.REQUEST: await request_of(admin),
+        Kind.ERASURE: await erase_document(admin),
         Kind.GATEWAY: str(uuid.uuid4()),
     }
     words = [word, admin.user_id, admin.session["user"]["email"], member.session["user"]["email"]]

@@ -240,18 +240,6 @@ async def test_nothing_is_erased_that_is_not_hidden(results: Erasing, caller: Ca
     assert (2, 4) == (len(await results.left(document)), results.record.rows_of(document.id))
 
 
-async def test_members_see_erasures_of_their_own(results: Erasing, caller: Caller) -> None:
-    """Whether or not documents are shared; the admin sees all of the organization."""
-    document, _ = await results.read_large(caller)
-    await results.delete(caller, document.id, erase=True)
-    results.record.run("UPDATE erasures SET user_id = %s WHERE id = %s", uuid.uuid4(), document.id)
-    assert document.id == (await results.erasure(caller, document.id)).id
-    async with results.sweeping() as sweeping, sweeping.erasure._store.reading() as tables:
-        organization_id, owner = uuid.UUID(caller.organization_id), uuid.UUID(caller.user_id)
-        assert None is await tables.erasures.of_owner(organization_id, uuid.UUID(document.id), owner)
-        assert ([], 0) == await tables.erasures.list(organization_id, owner, 10, 0)
-
-
 async def test_an_original_goes_with_the_last_document_that_has_it(results: Erasing, caller: Caller) -> None:
     """Who submits one original twice loses none of it with the first."""
     one, _ = await results.submit_stored(caller)

@@ -9,8 +9,10 @@ from uuid import uuid4
 import pytest
 from obstore import exceptions
 
+from mesh import blobs as blobs_module
 from mesh.blobs import PART_BYTES, Blobs, _translated
 from mesh.errors import NotFound, PagemeshError, Unavailable
+from tests.support.broker import eventually
 from tests.support.s3 import S3Server
 
 LARGE = os.urandom(PART_BYTES + 1) + b"x" * PART_BYTES + b"end"
@@ -204,6 +206,20 @@ async def test_old_copies_are_forgotten() -> None:
 async def _copied(blobs: Blobs, key: str) -> Path:
     await blobs.put(key, key.encode())
     return await blobs.local_path(key)
+
+
+async def test_idle_copies_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some time after they were used last; one that is used again stays, and one that is gone is made anew."""
+    monkeypatch.setattr(blobs_module, "_COPY_SECONDS", 0.3)
+    blobs = Blobs("memory://")
+    used, idle = [await _copied(blobs, key) for key in ("used", "idle")]
+
+    async def is_forgotten() -> bool:
+        assert used == await blobs.local_path("used")
+        return not idle.exists()
+
+    await eventually(is_forgotten)
+    assert (True, b"idle") == (used.exists(), (await blobs.local_path("idle")).read_bytes())
 
 
 async def test_a_copy_that_fails_leaves_no_file() -> None:

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ErasureServiceStub:
-    """Erasures: those of the caller's own things, to admins those of the whole organization.
+    """Erasures: those of the caller's own things, to admins and OAuth clients those of the whole organization.
     """
 
     def __init__(self, channel):
@@ -48,7 +48,7 @@ class ErasureServiceStub:
 
 
 class ErasureServiceServicer:
-    """Erasures: those of the caller's own things, to admins those of the whole organization.
+    """Erasures: those of the caller's own things, to admins and OAuth clients those of the whole organization.
     """
 
     def GetErasure(self, request, context):
@@ -87,7 +87,7 @@ def add_ErasureServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ErasureService:
-    """Erasures: those of the caller's own things, to admins those of the whole organization.
+    """Erasures: those of the caller's own things, to admins and OAuth clients those of the whole organization.
     """
 
     @staticmethod

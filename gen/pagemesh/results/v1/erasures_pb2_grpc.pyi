@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ErasureServiceStub:
-    """Erasures: those of the caller's own things, to admins those of the whole organization."""
+    """Erasures: those of the caller's own things, to admins and OAuth clients those of the whole organization."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -40,7 +40,7 @@ class ErasureServiceStub:
 
 @_typing.type_check_only
 class ErasureServiceAsyncStub(ErasureServiceStub):
-    """Erasures: those of the caller's own things, to admins those of the whole organization."""
+    """Erasures: those of the caller's own things, to admins and OAuth clients those of the whole organization."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetErasure: _aio.UnaryUnaryMultiCallable[_erasures_pb2.GetErasureRequest, _erasures_pb2.GetErasureResponse]  # type: ignore[assignment]
@@ -49,7 +49,7 @@ class ErasureServiceAsyncStub(ErasureServiceStub):
     """Erasures, newest first."""
 
 class ErasureServiceServicer(metaclass=_abc_1.ABCMeta):
-    """Erasures: those of the caller's own things, to admins those of the whole organization."""
+    """Erasures: those of the caller's own things, to admins and OAuth clients those of the whole organization."""
 
     @_abc_1.abstractmethod
     def GetErasure(
