@@ -6,7 +6,7 @@ whatever dies on the way, the next sweep goes on; and what two do at once is don
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 from uuid import UUID
@@ -17,6 +17,7 @@ from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.dead import STREAM, about_job
 from mesh.errors import Forbidden, NotFound, Unavailable
+from services.results.few import for_each
 from services.results.receipts import Receipts
 from services.results.store import Store, Transaction
 from services.results.tombstones import REQUESTED, Tombstone
@@ -24,7 +25,6 @@ from services.results.tombstones import REQUESTED, Tombstone
 log = logging.getLogger(__name__)
 
 ERASED = Counter("pagemesh_erased_total", "Things erased, by kind and reason.", ["kind", "reason"])
-_BLOBS_AT_ONCE = 8
 _RECEIPT_SECONDS = 3.0
 
 
@@ -107,14 +107,16 @@ class Erasure:
         """Erases some of what is to go, each for one replica alone; how many were tried. Raises Unavailable."""
         async with self._store.reading() as tables:
             claimed = await tables.erasures.claim(self._erasers, limit)
-        for tombstone in claimed:
-            try:
-                await self.finish(tombstone)
-            except Unavailable:
-                raise
-            except Exception:  # it is tried again in five minutes; others must not wait for it
-                log.exception("not erased", extra={"kind": tombstone.kind, "id": str(tombstone.id)})
+        await for_each(claimed, self._finish_if_possible)
         return len(claimed)
+
+    async def _finish_if_possible(self, tombstone: Tombstone) -> None:
+        try:
+            await self.finish(tombstone)
+        except Unavailable:
+            raise
+        except Exception:  # it is tried again in five minutes; others must not wait for it
+            log.exception("not erased", extra={"kind": tombstone.kind, "id": str(tombstone.id)})
 
     async def finish(self, tombstone: Tombstone) -> None:
         """Erases everything of the thing. Raises Unavailable."""
@@ -122,7 +124,7 @@ class Erasure:
         traces = await eraser.traces(tombstone.id)
         async with self._store.reading() as tables:
             await tables.erasures.count_blobs(tombstone.id, len(traces.keys))
-        await self._erase_blobs(sorted(traces.keys))
+        await for_each(traces.keys, self._blobs.delete)
         for job_id in traces.jobs:
             await self._bus.purge(STREAM, about_job(str(job_id)))
         async with self._store.transaction() as tables:
@@ -130,10 +132,6 @@ class Erasure:
             is_first = await tables.erasures.finish(tombstone.id, rows)
         if is_first:
             ERASED.labels(tombstone.kind, tombstone.reason).inc()
-
-    async def _erase_blobs(self, keys: Sequence[str]) -> None:
-        for start in range(0, len(keys), _BLOBS_AT_ONCE):
-            await asyncio.gather(*(self._blobs.delete(key) for key in keys[start : start + _BLOBS_AT_ONCE]))
 
     async def _with_receipt(self, tombstone: Tombstone) -> Tombstone:
         now = await self._now(tombstone)

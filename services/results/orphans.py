@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from mesh.blobs import Blobs, Listed
+from services.results.few import for_each
 from services.results.retention import Retention
 from services.results.store import Store
 
@@ -79,8 +80,7 @@ class Orphans:
         return [key for key, document_id in by_document.items() if document_id in erased]
 
     async def _erase(self, keys: Sequence[str]) -> int:
-        for key in keys:
-            await self._blobs.delete(key)
+        await for_each(keys, self._blobs.delete)
         return len(keys)
 
 

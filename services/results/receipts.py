@@ -16,6 +16,7 @@ from mesh.errors import DeadlineExceeded, NotFound, Unavailable
 from mesh.service_tokens import ServiceTokens
 from pagemesh.auth.v1.auth_pb2 import GetJwksRequest
 from pagemesh.auth.v1.receipts_pb2 import IssueReceiptRequest
+from services.results.few import for_each
 from services.results.store import Store
 from services.results.tombstones import Tombstone
 
@@ -55,12 +56,14 @@ class Receipts:
         published = await self._published()
         async with self._store.reading() as tables:
             unsigned = await tables.erasures.claim_unsigned(published, limit)
-        for tombstone in unsigned:
-            try:
-                await self.sign(tombstone)
-            except NotFound:
-                log.warning("no receipt: auth has no such organization", extra={"id": str(tombstone.id)})
+        await for_each(unsigned, self._sign_if_known)
         return len(unsigned)
+
+    async def _sign_if_known(self, tombstone: Tombstone) -> None:
+        try:
+            await self.sign(tombstone)
+        except NotFound:
+            log.warning("no receipt: auth has no such organization", extra={"id": str(tombstone.id)})
 
     async def _issued(self, tombstone: Tombstone) -> str:
         stamp = Timestamp()

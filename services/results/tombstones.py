@@ -46,7 +46,7 @@ async def missing(
     async with store.reading() as tables:
         has_expired = await tables.erasures.has_expired(organization_id, thing_id, owner)
     if has_expired:
-        return NotFound(f"The {kind} has expired and was erased.", "EXPIRED")
+        return NotFound(f"The {kind} has expired.", "EXPIRED")
     return NotFound(f"There is no such {kind}.")
 
 
