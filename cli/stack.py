@@ -22,7 +22,7 @@ _STOP_SECONDS = 25.0
 _MASTER_KEYS = ("PAGEMESH_MASTER_KEY", "PAGEMESH_MASTER_KEY_FILE")
 _ADMIN_SECRET = "PAGEMESH_ADMIN_SECRET"  # noqa: S105  # the name of a variable
 _HOLDERS = {
-    "PAGEMESH_SERVICE_SECRET": ("auth", "analysis", "gateway"),
+    "PAGEMESH_SERVICE_SECRET": ("auth", "analysis", "gateway", "results"),
     "PAGEMESH_ARRIVAL_SECRET": ("ingest", "results"),
     "PAGEMESH_WEBHOOK_SECRET": ("results",),
 }

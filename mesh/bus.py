@@ -142,6 +142,13 @@ class Bus:
         except _BROKER_ERRORS as error:
             raise Unavailable("The message broker is away.", dependency="nats") from error
 
+    async def purge(self, stream: str, subject: str) -> None:
+        """Erases every message of these subjects. Raises Unavailable."""
+        try:
+            await self.jetstream.purge_stream(stream, subject=subject)
+        except _BROKER_ERRORS as error:
+            raise Unavailable("The message broker is away.", dependency="nats") from error
+
     async def close(self) -> None:
         """Sends what is pending and closes."""
         try:

@@ -5,7 +5,7 @@
 | WORK | `work.<kind>.<lane>` | tasks, deleted when acknowledged |
 | FACTS | `facts.<service>` | what came of tasks, deleted when the record has it |
 | EVENTS | `events.>` | what other services may follow, without content, kept 7 days |
-| DEAD | `dead.<kind>` | tasks given up, kept 30 days |
+| DEAD | `dead.<kind>.<job>` | tasks and facts given up, kept 30 days; see mesh/dead.py |
 | QUOTA | `quota.<who>.<window>.<start>` | requests counted, in memory, kept 2 hours; see mesh/counters.py |
 | IDEMPOTENCY | `idempotency.<who>.<name>` | answers to requests with a key, each for a time; see mesh/entries.py |
 

@@ -3,7 +3,7 @@
 - A message is acknowledged when its handler has returned, and is kept alive by heartbeats until then.
 - A dependency that is away (`Unavailable`) is waited for with the task in hand; that counts as no failure.
 - Any other error hands the task back with growing pauses; after `MAX_DELIVERIES`, whatever ended them, it is given up:
-  a copy goes to `DEAD` and `give_up` reports the failure, so that nothing waits for it for ever.
+  a copy without secrets goes to `DEAD` and `give_up` reports the failure, so that nothing waits for it for ever.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from opentelemetry.trace import SpanKind
 
-from mesh import context, telemetry
+from mesh import context, dead, telemetry
 from mesh.bus import MESSAGE_ID, Bus
 from mesh.errors import Unavailable
 from mesh.pull import ACK_WAIT_SECONDS, PullConsumer
@@ -142,7 +142,8 @@ class Worker:
         telemetry.DEAD_LETTERS.labels(self._spec.kind).inc()
         log.error("task given up", extra={"kind": self._spec.kind, "deliveries": deliveries})
         message_id = (message.headers or {}).get(MESSAGE_ID, message.reply)
-        await self._bus.publish(f"dead.{self._spec.kind}", message.data, f"dead.{message_id}")
+        subject, kept = dead.copy(self._spec.kind, message.data)
+        await self._bus.publish(subject, kept, f"dead.{message_id}")
         await self._spec.give_up(message.data, deliveries)
 
     async def _hand_back(self, message: Msg, seconds: float) -> None:

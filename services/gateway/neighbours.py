@@ -13,6 +13,7 @@ from pagemesh.auth.v1.keys_pb2_grpc import ApiKeyServiceStub
 from pagemesh.auth.v1.provider_keys_pb2_grpc import ProviderKeyServiceStub
 from pagemesh.auth.v1.signin_pb2_grpc import SignInServiceStub
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceStub
+from pagemesh.results.v1.erasures_pb2_grpc import ErasureServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceStub
 from pagemesh.results.v1.webhooks_pb2_grpc import WebhookServiceStub
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # names that the generated stubs have for type checkers alone
     from pagemesh.auth.v1.provider_keys_pb2_grpc import ProviderKeyServiceAsyncStub
     from pagemesh.auth.v1.signin_pb2_grpc import SignInServiceAsyncStub
     from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceAsyncStub
+    from pagemesh.results.v1.erasures_pb2_grpc import ErasureServiceAsyncStub
     from pagemesh.results.v1.results_pb2_grpc import DocumentServiceAsyncStub, JobServiceAsyncStub
     from pagemesh.results.v1.usage_pb2_grpc import UsageServiceAsyncStub
     from pagemesh.results.v1.webhooks_pb2_grpc import WebhookServiceAsyncStub
@@ -54,6 +56,7 @@ class Neighbours:
     documents: "DocumentServiceAsyncStub"
     usage: "UsageServiceAsyncStub"
     webhooks: "WebhookServiceAsyncStub"
+    erasures: "ErasureServiceAsyncStub"
     health: dict[str, health_pb2_grpc.HealthStub]
     """Health by service name."""
 
@@ -76,6 +79,7 @@ class Neighbours:
             documents=DocumentServiceStub(channels["results"]),
             usage=UsageServiceStub(channels["results"]),
             webhooks=WebhookServiceStub(channels["results"]),
+            erasures=ErasureServiceStub(channels["results"]),
             health={name: health_pb2_grpc.HealthStub(channel) for name, channel in channels.items()},
         )
 

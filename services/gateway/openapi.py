@@ -20,6 +20,7 @@ DOCUMENTS = {"/openapi.json": ("All", ""), f"{PREFIX}/openapi.json": ("Platform"
 _REFERENCE = "#/components/schemas/{model}"
 _NAME, _UUID = {"type": "string"}, {"type": "string", "format": "uuid"}
 _PARAMETER = re.compile(r"{(\w+)}")
+_MAY_EXPIRE = {"document_id", "job_id"}
 _HEADERS = {
     "Content-Range": "Which bytes these are, of how many.",
     "ETag": "Strong entity tag.",
@@ -192,8 +193,10 @@ def _problems(endpoint: AnyEndpoint) -> set[int]:
         statuses |= {401, 403}
     if endpoint.counted:
         statuses.add(429)
-    if _PARAMETER.search(endpoint.path):
+    if named := set(_PARAMETER.findall(endpoint.path)):
         statuses.add(404)
+        if named & _MAY_EXPIRE:
+            statuses.add(410)
     if endpoint.query is not NoQuery:
         statuses.add(422)
     if endpoint.keyed:

@@ -37,6 +37,7 @@ from services.gateway.surfaces.platform.analyses import Analyses
 from services.gateway.surfaces.platform.api_keys import ApiKeys
 from services.gateway.surfaces.platform.clients import Clients
 from services.gateway.surfaces.platform.documents import Documents
+from services.gateway.surfaces.platform.erasures import Erasures
 from services.gateway.surfaces.platform.health import Health
 from services.gateway.surfaces.platform.jobs import Jobs
 from services.gateway.surfaces.platform.pages import Pages
@@ -93,6 +94,7 @@ class Gateway:
             Analyses(neighbours, self.feed, callbacks),
             Webhooks(neighbours, callbacks),
             UsageReport(usage),
+            Erasures(neighbours),
             Health(neighbours, readiness, self.traffic, settings.environment),
             Browsing(),
         )

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from mesh import context
+from mesh import context, dead
 from mesh.blobs import Blobs
 from mesh.bus import MESSAGE_ID, Bus
 from mesh.errors import Unavailable
@@ -102,7 +102,7 @@ class Intake:
                 await message.nak(delay=_HAND_BACK_SECONDS)
                 return
             message_id = (message.headers or {}).get(MESSAGE_ID, message.reply)
-            await self._bus.publish("dead.fact", message.data, f"dead.{message_id}")
+            await self._bus.publish(*dead.copy(dead.FACT, message.data), f"dead.{message_id}")
             await self._fail_task(message.data)
             await message.ack()
 

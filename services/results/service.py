@@ -14,12 +14,14 @@ from mesh.server import MeshServer, ServiceSpec
 from mesh.streams import identity_subject
 from mesh.verifier import remote_verifier
 from pagemesh.auth.v1.auth_pb2_grpc import OrganizationServiceStub
+from pagemesh.results.v1.erasures_pb2_grpc import add_ErasureServiceServicer_to_server
 from pagemesh.results.v1.results_pb2_grpc import (
     add_DocumentServiceServicer_to_server,
     add_JobServiceServicer_to_server,
 )
 from pagemesh.results.v1.usage_pb2_grpc import add_UsageServiceServicer_to_server
 from pagemesh.results.v1.webhooks_pb2_grpc import add_WebhookServiceServicer_to_server
+from services.results.erasure_servicer import ErasureServicer
 from services.results.intake import Intake
 from services.results.metering import Metering
 from services.results.outbox import Outbox, Reconciler
@@ -30,9 +32,12 @@ from services.results.status import StatusFeed
 from services.results.store import Store
 from services.results.store.database import MIGRATIONS, SCHEMA
 from services.results.submission import Submission
+from services.results.sweeping import Sweeping
 from services.results.webhooks.service import WebhookService
 
 log = logging.getLogger(__name__)
+
+SERVICES = ("Job", "Document", "Usage", "Webhook", "Erasure")
 
 
 async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
@@ -43,26 +48,31 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     blobs = Blobs(settings.storage_url)
     outbox, status = Outbox(bus, store), StatusFeed(bus)
     sealer = Sealer(settings.arrival_secret.get_secret_value(), ARRIVAL_SEAL)
-    sharing = Sharing(OrganizationServiceStub(client.connect(settings.auth_url, settings)))
+    auth = client.connect(settings.auth_url, settings)
+    sharing = Sharing(OrganizationServiceStub(auth))
     await bus.listen(identity_subject("organization_changed"), sharing.on_message)
     webhooks = WebhookService(bus, store, sharing, settings)
     submission = Submission(store, blobs, outbox, status, webhooks.callbacks)
     jobs = JobServicer(store, submission, bus, sealer, sharing)
     intake = Intake(bus, store, blobs, outbox, status)
+    sweeping = Sweeping.build(settings, store, blobs, bus, status, auth)
     loops = [
         asyncio.create_task(loop)
         for loop in (
             *(intake.run(), outbox.note_confirmations()),
-            *(Reconciler(bus, store, outbox).run(), Metering(bus, store).run(), webhooks.run()),
+            *(Reconciler(bus, store, outbox).run(), Metering(bus, store).run()),
+            *(webhooks.run(), sweeping.sweeper.run()),
         )
     ]
 
     def register(server: grpc.aio.Server) -> list[str]:
         add_JobServiceServicer_to_server(jobs, server)
-        add_DocumentServiceServicer_to_server(DocumentServicer(store, blobs, status, sharing), server)
+        documents = DocumentServicer(store, blobs, status, sharing, sweeping.erasure)
+        add_DocumentServiceServicer_to_server(documents, server)
         add_UsageServiceServicer_to_server(UsageServicer(store), server)
         add_WebhookServiceServicer_to_server(webhooks.servicer, server)
-        return [f"pagemesh.results.v1.{name}Service" for name in ("Job", "Document", "Usage", "Webhook")]
+        add_ErasureServiceServicer_to_server(ErasureServicer(store), server)
+        return [f"pagemesh.results.v1.{name}Service" for name in SERVICES]
 
     checks = {"database": store.check, "messaging": bus.check, "storage": blobs.check, "webhooks": webhooks.check}
     server = MeshServer(ServiceSpec("results", register, await remote_verifier(settings, bus), checks=checks), settings)

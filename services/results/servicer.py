@@ -19,11 +19,15 @@ from mesh.streams import status_subject
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
 from pagemesh.results.v1 import results_pb2 as pb
 from pagemesh.results.v1 import usage_pb2
+from pagemesh.results.v1.erasures_pb2 import Erasure as ErasureMessage
 from pagemesh.results.v1.job_pb2 import DocumentState, Job, JobState, JobType
 from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceServicer, JobServiceServicer
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceServicer
-from services.results import convert, pipeline
+from services.results import convert
+from services.results.document_eraser import DocumentEraser
+from services.results.erasure import Erasure
+from services.results.hiding import hide
 from services.results.metering import EPOCH
 from services.results.originals import account, new_document
 from services.results.records import DocumentRecord, JobRecord, PageRecord
@@ -32,6 +36,7 @@ from services.results.status import StatusFeed
 from services.results.store import Store
 from services.results.store.search import harmless
 from services.results.submission import Arrived, Submission
+from services.results.tombstones import message, missing
 
 if TYPE_CHECKING:
     from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper as EnumTypeWrapper
@@ -81,7 +86,11 @@ class JobServicer(JobServiceServicer):
         document_id = to_uuid(request.document_id, "document_id")
         job = _new_job(identity.current(), request.job_id, document_id, "analysis", request.priority)
         job.config = convert.analysis_config_record(request.config, request.callback_url)
-        started = await self._submission.analyse(job, await self._sharing.owner())
+        owner = await self._sharing.owner()
+        try:
+            started = await self._submission.analyse(job, owner)
+        except NotFound as error:
+            raise await missing(self._store, job.organization_id, document_id, owner) from error
         return pb.SubmitAnalysisResponse(job=convert.job_message(started))
 
     async def GetJob(self, request: pb.GetJobRequest, context: "Context") -> pb.GetJobResponse:
@@ -123,16 +132,17 @@ class JobServicer(JobServiceServicer):
         async with self._store.reading() as tables:
             job = await tables.jobs.get(_organization(), to_uuid(job_id, "job_id"), owner)
         if job is None:
-            raise NotFound("There is no such job.")
+            raise await missing(self._store, _organization(), to_uuid(job_id, "job_id"), owner, "job")
         return convert.job_message(job)
 
 
 class DocumentServicer(DocumentServiceServicer):
     """Documents, their pages and analyses."""
 
-    def __init__(self, store: Store, blobs: Blobs, status: StatusFeed, sharing: Sharing) -> None:
+    def __init__(self, store: Store, blobs: Blobs, status: StatusFeed, sharing: Sharing, erasure: Erasure) -> None:
         self._store = store
         self._sharing = sharing
+        self._erasure = erasure
         self._blobs = blobs
         self._status = status
 
@@ -180,20 +190,22 @@ class DocumentServicer(DocumentServiceServicer):
         organization_id, document_id = _organization(), to_uuid(request.document_id, "document_id")
         owner = await self._sharing.owner()
         async with self._store.transaction() as tables:
-            jobs = await tables.jobs.of_document(organization_id, document_id)
-            job_ids = [job.id for job in jobs]
-            # The reading job, then the others, then the document: as everywhere, so that two transactions never wait
-            # for each other.
-            locked = await tables.jobs.lock([job.id for job in jobs if job.type == "text_extraction"])
-            locked |= await tables.jobs.lock([job.id for job in jobs if job.type != "text_extraction"])
-            running = [job for job, _ in locked.values() if not job.ended]
-            if not await tables.documents.delete(organization_id, document_id, owner):
-                raise NotFound("There is no such document.")
-            for job in running:
-                pipeline.cancelled(job)
-            await tables.jobs.save_all(running, [], [])
-        await self._status.tell_gone(organization_id, job_ids)
+            job_ids = await hide(tables, organization_id, document_id, owner)
+        await self._status.tell_gone(organization_id, job_ids or ())
+        if request.erase:
+            return pb.DeleteDocumentResponse(erasure=await self._erased(organization_id, document_id, owner))
+        if job_ids is None:
+            raise await missing(self._store, organization_id, document_id, owner)
         return pb.DeleteDocumentResponse()
+
+    async def _erased(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> ErasureMessage:
+        """What was hidden a moment ago or before, a repeat's included, erased by now. Raises NotFound."""
+        async with self._store.reading() as tables:
+            if not await tables.remains.is_hidden(organization_id, document_id, owner):
+                known = await tables.erasures.of_owner(organization_id, document_id, owner)
+                if known is None or known.id != document_id:
+                    raise NotFound("There is no such document.")
+        return message(await self._erasure.erase_now(DocumentEraser.kind, document_id))
 
     async def ListPages(self, request: pb.ListPagesRequest, context: "Context") -> pb.ListPagesResponse:
         """See the proto."""
@@ -231,7 +243,7 @@ class DocumentServicer(DocumentServiceServicer):
         async with self._store.reading() as tables:
             document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"), owner)
         if document is None:
-            raise NotFound("There is no such document.")
+            raise await missing(self._store, _organization(), to_uuid(document_id, "document_id"), owner)
         return document
 
     async def _page(self, page: PageRecord, include_lines: bool) -> Page:

@@ -6,7 +6,7 @@ from mesh.settings import MeshSettings
 
 
 class ResultsSettings(MeshSettings):
-    """How the record is kept and webhooks are delivered; `PAGEMESH_DATABASE_URL` is required."""
+    """How the record is kept, and for how long, and how webhooks are delivered; `PAGEMESH_DATABASE_URL` is required."""
 
     database_pool: int = 8
 
@@ -22,6 +22,13 @@ class ResultsSettings(MeshSettings):
     """How long a receiver may take."""
     webhook_slots: int = Field(default=32, ge=1)
     """Attempts at a time."""
+
+    sweep_seconds: float = Field(default=600.0, gt=0)
+    """How often what is too old or deleted is looked for and erased."""
+    tombstone_days: int = Field(default=90, ge=1)
+    """How long it is known of something erased that it was there, and its receipt is kept."""
+    orphan_hours: int = Field(default=24, ge=0)
+    """From which age on a blob that belongs to nothing is erased; 0: never."""
 
     @field_validator("webhook_pauses")
     @classmethod

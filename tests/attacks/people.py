@@ -87,6 +87,13 @@ async def read_document(person: Person, text: str = "Nothing much.", **form: str
     return uploaded
 
 
+async def erase_document(person: Person) -> str:
+    """The id of a document that was uploaded, read and erased."""
+    uploaded = await read_document(person)
+    erasure = await person.send("DELETE", f"/documents/{uploaded['id']}", 200, params={"erase": "true"})
+    return str(erasure["id"])
+
+
 async def new_client(person: Person, *scopes: str) -> Json:
     """An OAuth client with its secret."""
     body = {"name": "a machine", "scopes": scopes or GRANTABLE}
@@ -145,6 +152,7 @@ class Attacker:
             Kind.MEMBER: self._member,
             Kind.DOCUMENT: self._document,
             Kind.JOB: self._job,
+            Kind.ERASURE: self._erasure,
             Kind.API_KEY: self._key,
             Kind.CLIENT: self._client,
             Kind.DELIVERY: self._delivery,
@@ -166,6 +174,9 @@ class Attacker:
 
     async def _job(self) -> str:
         return str((await read_document(self.person))["job_id"])
+
+    async def _erasure(self) -> str:
+        return await erase_document(self.person)
 
     async def _key(self) -> str:
         return str((await new_key(self.person))["id"])
@@ -213,7 +224,8 @@ async def make_victim(
     request_of: Callable[[Person], Awaitable[str]],
     receiver: str,
 ) -> Victim:
-    """A victim with an admin, a member with a provider key, an invitation, a document and its analysis, keys, clients.
+    """A victim with an admin, a member with a provider key, an invitation, a document, its analysis, an erasure, keys,
+    clients.
 
     `request_of` makes more of what a repeated request is given again, and answers the id of the request; `receiver`
     takes webhooks.
@@ -240,6 +252,7 @@ async def make_victim(
         Kind.STORAGE_KEY: await storage_key_of(admin, document["id"]),
         Kind.ACCESS_TOKEN: await client_token(admin, client),
         Kind.REQUEST: await request_of(admin),
+        Kind.ERASURE: await erase_document(admin),
         Kind.GATEWAY: str(uuid.uuid4()),
     }
     words = [word, admin.user_id, admin.session["user"]["email"], member.session["user"]["email"]]

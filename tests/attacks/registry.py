@@ -22,6 +22,8 @@ class Kind(Enum):
     ACCESS_TOKEN = auto()
     REQUEST = auto()
     """Of a request to make something: a repeat of it is given the same thing, its secret included."""
+    ERASURE = auto()
+    """Of what was erased, by its own id."""
     GATEWAY = auto()
     """A process, which belongs to no organization."""
     SECRET = auto()
@@ -52,6 +54,7 @@ BY_NAME = {
     "delivery_id": Meaning(Kind.DELIVERY),
     "storage_key": Meaning(Kind.STORAGE_KEY),
     "request_id": Meaning(Kind.REQUEST, is_new=True),
+    "erasure_id": Meaning(Kind.ERASURE),
     "gateway_id": Meaning(Kind.GATEWAY),
     "refresh_token": Meaning(Kind.SECRET),
     "provider": Meaning(Kind.WORD),

@@ -14,6 +14,7 @@ from pagemesh.auth.v1.provider_keys_pb2 import (
     OpenProviderKeyRequest,
     PutProviderKeyRequest,
 )
+from pagemesh.auth.v1.receipts_pb2 import IssueReceiptRequest
 from pagemesh.ingest.v1.ingest_pb2 import UploadConfig, UploadRequest
 from pagemesh.ocr.v1.ocr_pb2 import RecognizeRequest
 from pagemesh.results.v1 import results_pb2, usage_pb2, webhooks_pb2
@@ -147,6 +148,9 @@ _TEMPLATES: dict[str, Callable[[Attacker], Awaitable[list[Message]]]] = {
     "ProviderKeyService.ListProviderKeys": _always(ListProviderKeysRequest(page=1, per_page=100)),
     "ProviderKeyService.OpenProviderKey": _always(OpenProviderKeyRequest(providers=[PROVIDER])),
     "ProviderKeyService.PutProviderKey": _always(PutProviderKeyRequest(provider=PROVIDER, key="sk-own-0123456789")),
+    "ReceiptService.IssueReceipt": _always(
+        IssueReceiptRequest(subject=str(uuid.uuid4()), kind="document", reason="deleted", objects=1)
+    ),
     "TokenService.IssueServiceToken": _always(auth_pb2.IssueServiceTokenRequest(service="analysis", secret="a guess")),
     "WebhookService.ListWebhookDeliveries": _always(webhooks_pb2.ListWebhookDeliveriesRequest(page=1, per_page=100)),
     "WebhookService.TestWebhook": _test_webhook,

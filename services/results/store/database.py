@@ -11,8 +11,10 @@ from mesh import db
 from mesh.errors import Unavailable
 from services.results.store.analyses import Analyses
 from services.results.store.documents import Documents
+from services.results.store.erasures import Erasures
 from services.results.store.jobs import Jobs
 from services.results.store.pages import Pages
+from services.results.store.remains import Remains
 from services.results.store.search import Search
 from services.results.store.tasks import Tasks
 from services.results.store.usage import Usage
@@ -37,6 +39,8 @@ class Transaction:
         self.analyses = Analyses(connection)
         self.tasks = Tasks(connection)
         self.usage = Usage(connection)
+        self.erasures = Erasures(connection)
+        self.remains = Remains(connection)
 
 
 class Store:

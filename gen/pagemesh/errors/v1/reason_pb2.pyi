@@ -38,6 +38,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The thing's state forbids it: `{"state": "failed"}`."""
     ERROR_REASON_ADDRESS_NOT_ALLOWED: _ErrorReason.ValueType  # 7
     """A URL leads to an address that the operator does not allow: `{"field": "callback_url"}`."""
+    ERROR_REASON_EXPIRED: _ErrorReason.ValueType  # 8
+    """It was there, and has been erased since its time was up."""
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 20
     """No credential, or one that is malformed, expired or revoked."""
     ERROR_REASON_FORBIDDEN: _ErrorReason.ValueType  # 21
@@ -154,6 +156,8 @@ ERROR_REASON_ILLEGAL_STATE: ErrorReason.ValueType  # 6
 """The thing's state forbids it: `{"state": "failed"}`."""
 ERROR_REASON_ADDRESS_NOT_ALLOWED: ErrorReason.ValueType  # 7
 """A URL leads to an address that the operator does not allow: `{"field": "callback_url"}`."""
+ERROR_REASON_EXPIRED: ErrorReason.ValueType  # 8
+"""It was there, and has been erased since its time was up."""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 20
 """No credential, or one that is malformed, expired or revoked."""
 ERROR_REASON_FORBIDDEN: ErrorReason.ValueType  # 21

@@ -339,7 +339,7 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocument(self, request, context):
-        """Hides a document everywhere and cancels its jobs. NOT_FOUND.
+        """Hides a document everywhere and cancels its jobs; it is erased soon, or at once if asked. NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -123,7 +123,7 @@ class DocumentServiceStub:
     ListDocuments: _grpc.UnaryUnaryMultiCallable[_results_pb2.ListDocumentsRequest, _results_pb2.ListDocumentsResponse]
     """Documents in the order asked."""
     DeleteDocument: _grpc.UnaryUnaryMultiCallable[_results_pb2.DeleteDocumentRequest, _results_pb2.DeleteDocumentResponse]
-    """Hides a document everywhere and cancels its jobs. NOT_FOUND."""
+    """Hides a document everywhere and cancels its jobs; it is erased soon, or at once if asked. NOT_FOUND."""
     ListPages: _grpc.UnaryUnaryMultiCallable[_results_pb2.ListPagesRequest, _results_pb2.ListPagesResponse]
     """Pages read so far, a list's worth. NOT_FOUND."""
     StreamPages: _grpc.UnaryStreamMultiCallable[_results_pb2.StreamPagesRequest, _results_pb2.StreamPagesResponse]
@@ -141,7 +141,7 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     ListDocuments: _aio.UnaryUnaryMultiCallable[_results_pb2.ListDocumentsRequest, _results_pb2.ListDocumentsResponse]  # type: ignore[assignment]
     """Documents in the order asked."""
     DeleteDocument: _aio.UnaryUnaryMultiCallable[_results_pb2.DeleteDocumentRequest, _results_pb2.DeleteDocumentResponse]  # type: ignore[assignment]
-    """Hides a document everywhere and cancels its jobs. NOT_FOUND."""
+    """Hides a document everywhere and cancels its jobs; it is erased soon, or at once if asked. NOT_FOUND."""
     ListPages: _aio.UnaryUnaryMultiCallable[_results_pb2.ListPagesRequest, _results_pb2.ListPagesResponse]  # type: ignore[assignment]
     """Pages read so far, a list's worth. NOT_FOUND."""
     StreamPages: _aio.UnaryStreamMultiCallable[_results_pb2.StreamPagesRequest, _results_pb2.StreamPagesResponse]  # type: ignore[assignment]
@@ -174,7 +174,7 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _results_pb2.DeleteDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_results_pb2.DeleteDocumentResponse, _abc.Awaitable[_results_pb2.DeleteDocumentResponse]]:
-        """Hides a document everywhere and cancels its jobs. NOT_FOUND."""
+        """Hides a document everywhere and cancels its jobs; it is erased soon, or at once if asked. NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListPages(

@@ -11,7 +11,7 @@ from pagemesh.results.v1 import job_pb2, results_pb2
 from services.gateway import downloads, polling
 from services.gateway.answers import accepted, begun, json_response
 from services.gateway.callbacks import CallbackPolicy
-from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, Keyed, delete, get
+from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, Keyed, get
 from services.gateway.feed import Feed
 from services.gateway.idempotency import reused
 from services.gateway.ingest_sink import IngestSink
@@ -22,12 +22,14 @@ from services.gateway.plans import Usage
 from services.gateway.settings import GatewaySettings
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
 from services.gateway.surfaces.platform.asked import upload_form, wanted_job
+from services.gateway.surfaces.platform.erasures import DeleteQuery, Erasure, shown
 from services.gateway.uploads import Head, Sink, UploadReader, too_large
 from services.gateway.validation import NoBody, NoQuery
 
 _MIB = 1 << 20
 _FORM_OVERHEAD_BYTES = _MIB
 _SEARCHABLE_SECONDS = 600.0
+_ERASING_SECONDS = 60.0
 _BYTES_PER_SECOND_OF_WORK = 20 * _MIB
 _STATES = {name: state for state, name in render.DOCUMENT_STATUSES.items()}
 _SORTS = {
@@ -87,7 +89,19 @@ class Documents:
                 scope=_READ,
             ),
             get(one, self.read, "One document", {200: Answer("The document.", shapes.DocumentDetail)}, scope=_READ),
-            delete(one, self.delete, "Delete a document", {204: Answer("It is gone.")}, scope=_WRITE),
+            Endpoint(
+                "DELETE",
+                one,
+                self.delete,
+                "Delete a document",
+                {
+                    200: Answer("It is erased; the receipt proves it.", Erasure),
+                    204: Answer("It is gone for everybody, and erased soon."),
+                },
+                NoBody,
+                DeleteQuery,
+                scope=_WRITE,
+            ),
             get(
                 f"{one}/download",
                 self.download,
@@ -156,13 +170,14 @@ class Documents:
         uri = self._blobs.uri(found.document.storage_key)
         return json_response(render.document_detail(found.document, list(found.jobs), uri))
 
-    async def delete(self, call: Call[NoBody, NoQuery]) -> Response:
-        """Deletes a document."""
-        document_id = call.ids["document_id"]
-        request = results_pb2.DeleteDocumentRequest(document_id=document_id)
-        await client.call(self._neighbours.documents.DeleteDocument, request)
+    async def delete(self, call: Call[NoBody, DeleteQuery]) -> Response:
+        """Deletes a document, or erases it at once."""
+        document_id, erase = call.ids["document_id"], call.query.erase
+        request = results_pb2.DeleteDocumentRequest(document_id=document_id, erase=erase)
+        seconds = _ERASING_SECONDS if erase else client.DEFAULT_SECONDS
+        gone = await client.call(self._neighbours.documents.DeleteDocument, request, seconds)
         self._feed.forget_document(call.identity.organization_id, document_id)
-        return Response(status_code=204)
+        return json_response(shown(gone.erasure)) if erase else Response(status_code=204)
 
     async def download(self, call: Call[NoBody, NoQuery]) -> Response:
         """The original, or a part of it."""
