@@ -142,7 +142,10 @@ def test_services_know_no_secret_that_they_do_not_need(running: Layout) -> None:
     environ = {
         name: Path(f"/proc/{process.pid}/environ").read_bytes() for name, process in _state(running).processes.items()
     }
-    for secret, holders in (("service", {"auth", "analysis", "gateway"}), ("arrival", {"ingest", "results"})):
+    for secret, holders in (
+        ("service", {"auth", "analysis", "gateway", "results"}),
+        ("arrival", {"ingest", "results"}),
+    ):
         value = running.secret(secret).encode()
         assert holders == {name for name, told in environ.items() if value in told}
     assert {"auth"} == {name for name, told in environ.items() if b"PAGEMESH_MASTER_KEY" in told}
