@@ -77,9 +77,17 @@ class Sweeper:
     async def _expire(self) -> None:
         for ager in self._agers:
             for organization_id in await ager.organizations():
-                days = await self._retention.days(organization_id)
-                while days is not None and await ager.expire(organization_id, days, _BATCH) >= _BATCH:
-                    pass
+                try:
+                    await self._expire_of(ager, organization_id)
+                except (Unavailable, Forbidden):
+                    raise
+                except Exception:  # other organizations must not wait for it
+                    log.exception("nothing expires here", extra={"organization": str(organization_id)})
+
+    async def _expire_of(self, ager: Ager, organization_id: UUID) -> None:
+        days = await self._retention.days(organization_id)
+        if days is not None:
+            await _while_full(lambda: ager.expire(organization_id, days, _BATCH), _BATCH)
 
     async def _erase(self) -> None:
         await _while_full(lambda: self._erasure.mark_due(_BATCH), _BATCH)

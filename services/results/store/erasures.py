@@ -54,11 +54,20 @@ _FINISH = text("""
     UPDATE erasures SET erased_at = now(), objects = coalesce(blobs, 0) + :rows, try_at = now()
     WHERE id = :id AND erased_at IS NULL
 """)
+# One step into the index for each key that has signed anything; without a signature it is ''.
 _CLAIM_UNSIGNED = text(f"""
+    WITH RECURSIVE keys AS (
+        SELECT min(key_id) AS key_id FROM erasures WHERE erased_at IS NOT NULL AND part_of IS NULL
+        UNION ALL
+        SELECT (SELECT min(e.key_id) FROM erasures e
+                WHERE e.erased_at IS NOT NULL AND e.part_of IS NULL AND e.key_id > k.key_id)
+        FROM keys k WHERE k.key_id IS NOT NULL
+    )
     UPDATE erasures SET try_at = now() + interval '5 minutes'
     WHERE id IN (
         SELECT id FROM erasures
-        WHERE erased_at IS NOT NULL AND part_of IS NULL AND key_id <> ALL(:key_ids) AND try_at <= now()
+        WHERE erased_at IS NOT NULL AND part_of IS NULL AND try_at <= now()
+              AND key_id = ANY(ARRAY(SELECT k.key_id FROM keys k WHERE k.key_id <> ALL(:key_ids)))
         ORDER BY try_at LIMIT :limit FOR UPDATE SKIP LOCKED)
     RETURNING {_COLUMNS}
 """)

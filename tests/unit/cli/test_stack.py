@@ -142,7 +142,11 @@ def test_services_know_no_secret_that_they_do_not_need(running: Layout) -> None:
     environ = {
         name: Path(f"/proc/{process.pid}/environ").read_bytes() for name, process in _state(running).processes.items()
     }
-    holders_of = {"service": {"auth", "analysis", "gateway"}, "arrival": {"ingest", "results"}, "webhook": {"results"}}
+    holders_of = {
+        "service": {"auth", "analysis", "gateway", "results"},
+        "arrival": {"ingest", "results"},
+        "webhook": {"results"},
+    }
     for secret, holders in holders_of.items():
         value = running.secret(secret).encode()
         assert holders == {name for name, told in environ.items() if value in told}
