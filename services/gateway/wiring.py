@@ -37,6 +37,7 @@ from services.gateway.surfaces.platform.api_keys import ApiKeys
 from services.gateway.surfaces.platform.clients import Clients
 from services.gateway.surfaces.platform.documents import Documents
 from services.gateway.surfaces.platform.health import Health
+from services.gateway.surfaces.platform.job_control import JobControl
 from services.gateway.surfaces.platform.jobs import Jobs
 from services.gateway.surfaces.platform.pages import Pages
 from services.gateway.surfaces.platform.provider_keys import ProviderKeys
@@ -87,6 +88,7 @@ class Gateway:
             Documents(neighbours, organizations, usage, blobs, self.feed, settings),
             Pages(neighbours),
             Jobs(neighbours, self.feed, access),
+            JobControl(neighbours, self.feed),
             Analyses(neighbours, self.feed),
             UsageReport(usage),
             Health(neighbours, readiness, self.traffic, settings.environment),

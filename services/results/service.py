@@ -19,6 +19,8 @@ from pagemesh.results.v1.results_pb2_grpc import (
     add_JobServiceServicer_to_server,
 )
 from pagemesh.results.v1.usage_pb2_grpc import add_UsageServiceServicer_to_server
+from services.results.control import Control
+from services.results.forecast import Forecast
 from services.results.intake import Intake
 from services.results.metering import Metering
 from services.results.outbox import Outbox, Reconciler
@@ -26,6 +28,7 @@ from services.results.servicer import DocumentServicer, JobServicer, UsageServic
 from services.results.settings import ResultsSettings
 from services.results.sharing import Sharing
 from services.results.status import StatusFeed
+from services.results.stopping import Stopping
 from services.results.store import Store
 from services.results.store.database import MIGRATIONS, SCHEMA
 from services.results.submission import Submission
@@ -39,23 +42,25 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     bus, _ = await asyncio.gather(Bus.connect(settings), db.migrate(url, SCHEMA, MIGRATIONS))
     store = Store(db.connect(url, SCHEMA, settings.database_pool))
     blobs = Blobs(settings.storage_url)
-    outbox, status = Outbox(bus, store), StatusFeed(bus)
+    outbox, status, stopping = Outbox(bus, store), StatusFeed(bus), Stopping(bus, store)
+    forecast = Forecast(store)
+    control = Control(store, blobs, outbox, status, stopping, forecast)
     sealer = Sealer(settings.arrival_secret.get_secret_value(), ARRIVAL_SEAL)
     sharing = Sharing(OrganizationServiceStub(client.connect(settings.auth_url, settings)))
     await bus.listen(identity_subject("organization_changed"), sharing.on_message)
-    jobs = JobServicer(store, Submission(store, blobs, outbox, status), bus, sealer, sharing)
-    intake = Intake(bus, store, blobs, outbox, status)
+    jobs = JobServicer(store, Submission(store, blobs, outbox, status, forecast), control, bus, sealer, sharing)
+    intake = Intake(bus, store, blobs, outbox, status, forecast)
     loops = [
         asyncio.create_task(loop)
         for loop in (
-            *(intake.run(), outbox.note_confirmations()),
-            *(Reconciler(bus, store, outbox).run(), Metering(bus, store).run()),
+            *(intake.run(), outbox.note_confirmations(), forecast.run()),
+            *(Reconciler(bus, store, outbox, stopping).run(), Metering(bus, store).run()),
         )
     ]
 
     def register(server: grpc.aio.Server) -> list[str]:
         add_JobServiceServicer_to_server(jobs, server)
-        add_DocumentServiceServicer_to_server(DocumentServicer(store, blobs, status, sharing), server)
+        add_DocumentServiceServicer_to_server(DocumentServicer(store, blobs, control, sharing), server)
         add_UsageServiceServicer_to_server(UsageServicer(store), server)
         return [f"pagemesh.results.v1.{name}Service" for name in ("Job", "Document", "Usage")]
 
@@ -68,7 +73,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     for loop in loops:
         loop.cancel()
     await asyncio.wait(loops)
-    await outbox.finish()
+    await asyncio.gather(outbox.finish(), stopping.finish())
     await bus.close()
     await store.close()
     if ended:

@@ -19,16 +19,17 @@ from mesh.streams import status_subject
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
 from pagemesh.results.v1 import results_pb2 as pb
 from pagemesh.results.v1 import usage_pb2
+from pagemesh.results.v1.job_control_pb2 import CancelJobRequest, CancelJobResponse, RetryJobRequest, RetryJobResponse
 from pagemesh.results.v1.job_pb2 import DocumentState, Job, JobState, JobType
 from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceServicer, JobServiceServicer
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceServicer
-from services.results import convert, pipeline
+from services.results import convert
+from services.results.control import Control
 from services.results.metering import EPOCH
 from services.results.originals import account, new_document
 from services.results.records import DocumentRecord, JobRecord, PageRecord
 from services.results.sharing import Sharing
-from services.results.status import StatusFeed
 from services.results.store import Store
 from services.results.store.search import harmless
 from services.results.submission import Arrived, Submission
@@ -48,8 +49,11 @@ _MAX_SEARCH = 500
 class JobServicer(JobServiceServicer):
     """Jobs."""
 
-    def __init__(self, store: Store, submission: Submission, bus: Bus, sealer: Sealer, sharing: Sharing) -> None:
+    def __init__(
+        self, store: Store, submission: Submission, control: Control, bus: Bus, sealer: Sealer, sharing: Sharing
+    ) -> None:
         self._store = store
+        self._control = control
         self._sharing = sharing
         self._submission = submission
         self._sealer = sealer
@@ -118,6 +122,18 @@ class JobServicer(JobServiceServicer):
             jobs, total = await tables.jobs.list(_organization(), owner, state, kind, document_id, limit, offset)
         return pb.ListJobsResponse(jobs=[convert.job_message(job) for job in jobs], total=total)
 
+    async def CancelJob(self, request: CancelJobRequest, context: "Context") -> CancelJobResponse:
+        """See the proto."""
+        job_id, owner = to_uuid(request.job_id, "job_id"), await self._sharing.owner()
+        job = await self._control.cancel(_organization(), job_id, owner, request.is_repeat)
+        return CancelJobResponse(job=convert.job_message(job))
+
+    async def RetryJob(self, request: RetryJobRequest, context: "Context") -> RetryJobResponse:
+        """See the proto."""
+        job_id, owner = to_uuid(request.job_id, "job_id"), await self._sharing.owner()
+        job = await self._control.retry(_organization(), job_id, owner, request.is_repeat)
+        return RetryJobResponse(job=convert.job_message(job))
+
     async def _job(self, job_id: str) -> Job:
         owner = await self._sharing.owner()
         async with self._store.reading() as tables:
@@ -130,11 +146,11 @@ class JobServicer(JobServiceServicer):
 class DocumentServicer(DocumentServiceServicer):
     """Documents, their pages and analyses."""
 
-    def __init__(self, store: Store, blobs: Blobs, status: StatusFeed, sharing: Sharing) -> None:
+    def __init__(self, store: Store, blobs: Blobs, control: Control, sharing: Sharing) -> None:
         self._store = store
         self._sharing = sharing
         self._blobs = blobs
-        self._status = status
+        self._control = control
 
     async def GetDocument(self, request: pb.GetDocumentRequest, context: "Context") -> pb.GetDocumentResponse:
         """See the proto."""
@@ -177,22 +193,8 @@ class DocumentServicer(DocumentServiceServicer):
 
     async def DeleteDocument(self, request: pb.DeleteDocumentRequest, context: "Context") -> pb.DeleteDocumentResponse:
         """See the proto."""
-        organization_id, document_id = _organization(), to_uuid(request.document_id, "document_id")
-        owner = await self._sharing.owner()
-        async with self._store.transaction() as tables:
-            jobs = await tables.jobs.of_document(organization_id, document_id)
-            job_ids = [job.id for job in jobs]
-            # The reading job, then the others, then the document: as everywhere, so that two transactions never wait
-            # for each other.
-            locked = await tables.jobs.lock([job.id for job in jobs if job.type == "text_extraction"])
-            locked |= await tables.jobs.lock([job.id for job in jobs if job.type != "text_extraction"])
-            running = [job for job, _ in locked.values() if not job.ended]
-            if not await tables.documents.delete(organization_id, document_id, owner):
-                raise NotFound("There is no such document.")
-            for job in running:
-                pipeline.cancelled(job)
-            await tables.jobs.save_all(running, [], [])
-        await self._status.tell_gone(organization_id, job_ids)
+        document_id, owner = to_uuid(request.document_id, "document_id"), await self._sharing.owner()
+        await self._control.delete(_organization(), document_id, owner)
         return pb.DeleteDocumentResponse()
 
     async def ListPages(self, request: pb.ListPagesRequest, context: "Context") -> pb.ListPagesResponse:

@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from mesh import client, context
 from mesh.bus import Bus
+from mesh.cancellations import Cancellations
 from mesh.settings import MeshSettings
 from mesh.tasks import Report, handler
 from mesh.worker import Worker, WorkerSpec
@@ -131,9 +132,9 @@ class Hands:
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self._held: dict[tuple[str, str], asyncio.Queue[Held]] = defaultdict(asyncio.Queue)
-        self._workers = [
-            Worker(bus, WorkerSpec(kind, handler(bus, "test", self._take), self._give_up, 200, 200)) for kind in KINDS
-        ]
+        # They hear of no cancellation, so that tests can report late.
+        handle = handler(bus, "test", self._take, Cancellations())
+        self._workers = [Worker(bus, WorkerSpec(kind, handle, self._give_up, 200, 200)) for kind in KINDS]
 
     async def start(self) -> None:
         """Begins to take tasks."""
