@@ -1,7 +1,8 @@
 """How fast work of one kind was done of late, while there was some to do."""
 
-_MEMORY_SECONDS = 30.0
+_MEMORY_SECONDS = 10.0
 _LONGEST_GAP_SECONDS = 30.0
+_MEMORY_UNITS = 8
 _MEMORY_DOCUMENTS = 64
 _ENOUGH_UNITS = 2
 
@@ -29,7 +30,7 @@ class Rate:
         self._units += units
         self._seconds += min(now - self._since, _LONGEST_GAP_SECONDS)
         self._since = now if more else None
-        if self._seconds > _MEMORY_SECONDS:
+        if self._seconds > _MEMORY_SECONDS and self._units > _MEMORY_UNITS:
             self._units, self._seconds = self._units / 2, self._seconds / 2
 
     def idle(self) -> None:

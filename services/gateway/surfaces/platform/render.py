@@ -266,6 +266,8 @@ def seconds_left(record: job_pb2.Job) -> int | None:
 
 def retry_after(record: job_pb2.Job) -> int:
     """Seconds until it is worth asking for the job again."""
+    if record.state in ENDED:
+        return 1
     left = max(0, record.pages_total - record.pages_done - record.pages_failed)
     ocr_left = min(left, record.pages_ocr)
     return polling.retry_seconds(seconds_left(record), left - ocr_left, ocr_left)
