@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 MESSAGE_ID = "Nats-Msg-Id"
 _ACK_SECONDS = 3.0
+_FLUSH_SECONDS = 1
 _BROKER_ERRORS = (NatsError, JetStreamError, TimeoutError, OSError)
 GONE = frozenset({10037, 10043, 10057})
 """JSNoMessageFoundErr, JSSequenceNotFoundErrF and JSStreamMsgDeleteFailedF of the server."""
@@ -118,6 +119,12 @@ class Bus:
             await self.connection.publish(subject, payload)
         except _BROKER_ERRORS as error:
             log.debug("told nobody", extra={"subject": subject, "error": type(error).__name__})
+
+    async def flush(self) -> None:
+        """Waits until what was told has reached the broker; not while that is away, and a second at most."""
+        if self.connection.is_connected:
+            with suppress(*_BROKER_ERRORS):
+                await self.connection.flush(_FLUSH_SECONDS)
 
     async def listen(self, subject: str, handler: Callable[[str, bytes], None]) -> Subscription:
         """Calls `handler(subject, payload)` for every message told on the subject."""

@@ -95,7 +95,7 @@ class Control:
         await self._stopping.stop([_key(job) for job in running], withdrawn)
 
     async def _carry_out(self, recording: Recording) -> None:
-        self._forecast.note(recording)
+        self._forecast.note(recording.done, recording.tasks)
         self._outbox.hand_out(recording.tasks)
         await self._status.tell(recording.jobs)
 

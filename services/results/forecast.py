@@ -9,13 +9,12 @@ import logging
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
 from uuid import uuid4
 
 from mesh.errors import Unavailable
 from mesh.streams import LANES, lane
 from services.results.rates import Mix, Rate
-from services.results.recording import Recording
 from services.results.records import JobRecord
 from services.results.store import Store
 from services.results.store.tasks import TaskRecord
@@ -56,15 +55,15 @@ class Forecast:
         total = sum(max((seconds or 0.0 for seconds in stage), default=0.0) for stage in times)
         return min(_LONGEST_SECONDS, max(1, math.ceil(total)))
 
-    def note(self, recording: Recording) -> None:
-        """Measures what a transaction has committed."""
+    def note(self, done: Mapping[str, int], tasks: Iterable[TaskRecord]) -> None:
+        """Measures what a transaction has committed: how much was done, by kind, and what was handed out."""
         now = time.monotonic()
-        for kind, units in recording.done.items():
+        for kind, units in done.items():
             self._under_way[kind] -= units
             more = self._under_way[kind] > 0 or any(self._depth[kind, name] for name in LANES)
             self._own[kind].done(units, more, now)
             self._measured.add(kind)
-        self._mix.add(recording.done["inspect"], self.begun(recording.tasks))
+        self._mix.add(done.get("inspect", 0), self.begun(tasks))
 
     def begun(self, tasks: Iterable[TaskRecord]) -> dict[str, int]:
         """Tasks were handed out; answers how much that is, by kind."""
@@ -90,6 +89,8 @@ class Forecast:
             await self.look()
         except Unavailable as error:
             log.debug("no look at what waits", extra={"error": error.message})
+        except Exception:  # no estimate is worth the service
+            log.exception("no look at what waits")
 
     async def look(self) -> None:
         """Tells what was measured here, and learns the rest. Raises Unavailable."""

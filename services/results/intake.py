@@ -92,7 +92,7 @@ class Intake:
         async with self._store.transaction() as tables:
             recording = Recording(tables, self._blobs, self._forecast.seconds_left)
             await recording.take(received)
-        self._forecast.note(recording)
+        self._forecast.note(recording.done, recording.tasks)
         self._outbox.hand_out(recording.tasks)
         await self._status.tell(recording.jobs)
         for message in batch:

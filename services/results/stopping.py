@@ -7,10 +7,7 @@ gone: should this process die before, the reconciler of any replica goes on.
 import asyncio
 import logging
 from collections.abc import Coroutine, Iterable, Sequence
-from contextlib import suppress
 from typing import Any
-
-from nats.errors import Error as NatsError
 
 from mesh.bus import Bus
 from mesh.errors import Unavailable
@@ -24,7 +21,6 @@ log = logging.getLogger(__name__)
 
 _TOLD_AGAIN_SECONDS = (0.25, 0.5, 1.0, 3.0, 10.0)
 """Pauses between one telling and the next: for whoever was reconnecting."""
-_FLUSH_SECONDS = 1
 _IN_FLIGHT = 16
 
 Key = tuple[str, str]
@@ -44,8 +40,7 @@ class Stopping:
         """Tells every worker of the jobs, then goes on by itself: tells it again, and takes the tasks back."""
         jobs = list(jobs)
         await self._tell(jobs)
-        with suppress(NatsError, TimeoutError):  # told again, and taken back by the reconciler
-            await self._bus.connection.flush(_FLUSH_SECONDS)
+        await self._bus.flush()
         self._go_on(self._tell_again(jobs))
         self._go_on(self._take_back(tasks))
 

@@ -103,7 +103,7 @@ class Submission:
                 return None
             recording = Recording(tables, self._blobs, self._forecast.seconds_left)
             await recording.take_first(new.job, new.document, Received(new.fact(arrived.inspected), new.task.headers))
-        self._forecast.note(recording)
+        self._forecast.note(recording.done, recording.tasks)
         self._outbox.hand_out(recording.tasks)
         await self._status.tell(recording.jobs)
         return new.document, new.job
