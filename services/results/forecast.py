@@ -43,6 +43,7 @@ class Forecast:
         self._under_way: Counter[str] = Counter()
         self._measured: set[str] = set()
         self._active = True
+        self._handed_out = 0
 
     def seconds_left(self, job: JobRecord) -> int | None:
         """How long the job will still take."""
@@ -72,6 +73,7 @@ class Forecast:
             units[task.kind] += max(1, len(task.pages))
             self._own[task.kind].begun(time.monotonic())
         self._under_way.update(units)
+        self._handed_out += units.total()
         self._active = self._active or bool(units)
         return units
 
@@ -95,6 +97,7 @@ class Forecast:
     async def look(self) -> None:
         """Tells what was measured here, and learns the rest. Raises Unavailable."""
         measured, self._measured = self._measured, set()
+        handed_out = self._handed_out
         own = {kind: rate for kind in measured if (rate := self._own[kind].per_second) is not None}
         async with self._store.reading() as tables:
             await tables.rates.tell(self._replica, own)
@@ -102,7 +105,8 @@ class Forecast:
             self._depth = Counter(await tables.tasks.depth())
         self._others = _sums(rates, _FRESH_SECONDS)
         self._remembered = _sums(rates, math.inf)
-        self._rest({kind for (kind, _), units in self._depth.items() if units})
+        if handed_out == self._handed_out:  # else there is work that was not seen
+            self._rest({kind for (kind, _), units in self._depth.items() if units})
 
     def _rest(self, waiting: Set[str]) -> None:
         """Stops the clocks of kinds of which nothing waits, and starts those of kinds that others handed out."""

@@ -40,7 +40,7 @@ _AGAIN = text(f"""
     RETURNING {_COLUMNS}
 """)
 _WITHDRAW = text(f"""
-    UPDATE tasks SET withdrawn = true, check_at = now() + interval '2 seconds'
+    UPDATE tasks SET withdrawn = true, check_at = now() + interval '1 second'
     WHERE id IN (SELECT id FROM tasks WHERE job_id = ANY(:job_ids) ORDER BY id FOR UPDATE)
     RETURNING {_COLUMNS}
 """)
