@@ -2,12 +2,12 @@
 
 import asyncio
 import functools
-import os
 import time
 from pathlib import Path
 
 from cli.background import Background
 from tests.support.broker import eventually
+from tests.support.children import children, cpu_seconds
 from tests.support.client import ApiClient, Json
 from tests.support.documents import scanned_pdf
 
@@ -16,32 +16,14 @@ PAGES = 10
 STOPPED_WITHIN = 2.0
 
 
-def children(pid: int) -> dict[int, float]:
-    """Sandboxed children of a service with the processor time that each has used, in seconds."""
-    found = [
-        int(child)
-        for thread in Path(f"/proc/{pid}/task").iterdir()
-        for child in (thread / "children").read_text().split()
-    ]
-    return {child: _cpu_seconds(child) for child in found}
-
-
-def _cpu_seconds(pid: int) -> float:
-    try:
-        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    except OSError:
-        return 0.0
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
-
-
 async def busy(pid: int) -> set[int]:
     """Children that work."""
     working: set[int] = set()
 
     async def some_work() -> bool:
-        before = children(pid)
+        before = {child: cpu_seconds(child) for child in children(pid)}
         await asyncio.sleep(0.1)
-        working.update(child for child, used in children(pid).items() if used > before.get(child, used))
+        working.update(child for child, used in before.items() if cpu_seconds(child) > used)
         return bool(working)
 
     await eventually(some_work)

@@ -1,6 +1,5 @@
 """The OCR service over gRPC and NATS, with a real engine."""
 
-import os
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from services.ocr.service import serve
 from services.ocr.settings import OcrSettings
 from tests.support import documents
 from tests.support.broker import eventually
-from tests.support.children import sandboxed
+from tests.support.children import cpu_seconds, sandboxed
 from tests.support.services import Caller, Facts, running
 
 HANDLER = "services.ocr.child:handle"
@@ -69,8 +68,7 @@ class Ocr:
 def _cpu_seconds() -> float:
     """Processor time of the one child."""
     [pid] = sandboxed(HANDLER)
-    user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+    return cpu_seconds(pid)
 
 
 async def _later(seconds: float) -> bool:
