@@ -161,11 +161,13 @@ class Sandbox:
             log.warning("sandboxed child lost", extra={"pool": self._name, "why": error.why})
             raise
         finally:
-            if child is not None and not finished:
-                self._all.discard(child)
-                await child.end()
-                child = None
-            self._idle.put_nowait(child)
+            try:
+                if child is not None and not finished:
+                    self._all.discard(child)
+                    ended, child = child, None
+                    await ended.end()
+            finally:
+                self._idle.put_nowait(child)  # also when whoever waits for the end is cancelled
 
     async def _next(self) -> _Child | None:
         self._waiting += 1

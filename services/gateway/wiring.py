@@ -39,6 +39,7 @@ from services.gateway.surfaces.platform.clients import Clients
 from services.gateway.surfaces.platform.documents import Documents
 from services.gateway.surfaces.platform.erasures import Erasures
 from services.gateway.surfaces.platform.health import Health
+from services.gateway.surfaces.platform.job_control import JobControl
 from services.gateway.surfaces.platform.jobs import Jobs
 from services.gateway.surfaces.platform.pages import Pages
 from services.gateway.surfaces.platform.provider_keys import ProviderKeys
@@ -92,6 +93,7 @@ class Gateway:
             Pages(neighbours),
             Jobs(neighbours, self.feed, access),
             Analyses(neighbours, self.feed, callbacks),
+            JobControl(neighbours, self.feed),
             Webhooks(neighbours, callbacks),
             UsageReport(usage),
             Erasures(neighbours),

@@ -7,6 +7,7 @@ import grpc
 from mesh import client
 from mesh.blobs import Blobs
 from mesh.bus import Bus
+from mesh.cancellations import Cancellations
 from mesh.sandbox import Limits, Sandbox
 from mesh.seal import ARRIVAL_SEAL, Sealer
 from mesh.server import MeshServer, ServiceSpec
@@ -34,10 +35,13 @@ async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
     reader = Reader(sandbox, blobs)
     sealer = Sealer(settings.arrival_secret.get_secret_value(), ARRIVAL_SEAL)
     arrivals = Arrivals(reader, sandbox, blobs, sealer, settings.ingest_arrival_bytes)
-    slots = settings.ingest_processes
+    slots, cancellations = settings.ingest_processes, await Cancellations.heard_by(bus)
     workers = [
-        Worker(bus, WorkerSpec(kind, handler(bus, NAME, do), give_up(bus, NAME), slots, prefetch=2 * slots))
-        for kind, do in (("inspect", reader.inspect), ("extract", reader.extract))
+        Worker(bus, WorkerSpec(kind, handle, give_up(bus, NAME), slots, prefetch=2 * slots))
+        for kind, handle in (
+            ("inspect", handler(bus, NAME, reader.inspect, cancellations)),
+            ("extract", handler(bus, NAME, reader.extract, cancellations)),
+        )
     ]
     for worker in workers:
         await worker.start()

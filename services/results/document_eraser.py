@@ -5,8 +5,7 @@ from uuid import UUID
 
 from mesh.blobs import Blobs
 from services.results.erasure import Traces
-from services.results.hiding import hide
-from services.results.status import StatusFeed
+from services.results.hiding import Aftermath, hide
 from services.results.store import Store, Transaction
 from services.results.tombstones import DELETED, EXPIRED
 
@@ -16,10 +15,10 @@ class DocumentEraser:
 
     kind = "document"
 
-    def __init__(self, store: Store, blobs: Blobs, status: StatusFeed) -> None:
+    def __init__(self, store: Store, blobs: Blobs, aftermath: Aftermath) -> None:
         self._store = store
         self._blobs = blobs
-        self._status = status
+        self._aftermath = aftermath
 
     async def due(self, tables: Transaction, limit: int) -> Mapping[UUID, str]:
         """Those that were deleted."""
@@ -57,7 +56,8 @@ class DocumentEraser:
             aged = await tables.remains.aged(organization_id, days, limit)
         for document_id in aged:
             async with self._store.transaction() as tables:
-                jobs = await hide(tables, organization_id, document_id, None)
+                hidden = await hide(tables, organization_id, document_id, None)
                 await tables.erasures.mark_documents([document_id], EXPIRED)
-            await self._status.tell_gone(organization_id, jobs or ())
+            if hidden:
+                await self._aftermath.of(hidden)
         return len(aged)

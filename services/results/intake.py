@@ -22,6 +22,7 @@ from mesh.streams import fact_subject
 from mesh.tasks import failure
 from mesh.worker import MAX_DELIVERIES
 from pagemesh.work.v1.work_pb2 import Fact
+from services.results.forecast import Forecast
 from services.results.outbox import Outbox
 from services.results.recording import Received, Recording
 from services.results.status import StatusFeed
@@ -37,12 +38,15 @@ _HAND_BACK_SECONDS = 5.0
 class Intake:
     """Takes facts in until cancelled."""
 
-    def __init__(self, bus: Bus, store: Store, blobs: Blobs, outbox: Outbox, status: StatusFeed) -> None:
+    def __init__(
+        self, bus: Bus, store: Store, blobs: Blobs, outbox: Outbox, status: StatusFeed, forecast: Forecast
+    ) -> None:
         self._bus = bus
         self._store = store
         self._blobs = blobs
         self._outbox = outbox
         self._status = status
+        self._forecast = forecast
         self._queue: asyncio.Queue[Msg] = asyncio.Queue()
         self._stopping = False
         self._consumer = PullConsumer(bus, "FACTS", "results", "facts.>", 2 * _BATCH, self._queue.put_nowait)
@@ -86,8 +90,9 @@ class Intake:
     async def _record(self, batch: list[Msg]) -> None:
         received = [_received(message) for message in batch]
         async with self._store.transaction() as tables:
-            recording = Recording(tables, self._blobs)
+            recording = Recording(tables, self._blobs, self._forecast.seconds_left)
             await recording.take(received)
+        self._forecast.note(recording.done, recording.tasks)
         self._outbox.hand_out(recording.tasks)
         await self._status.tell(recording.jobs)
         for message in batch:

@@ -2,9 +2,11 @@
 
     text_extraction:  queued ─▶ inspecting ─▶ reading ─▶ (analyzing) ─▶ completed
                                     │            │            │
-                                    └────────────┴────────────┴───────▶ failed
+                                    └────────────┴────────────┴───────▶ failed, cancelled
 
-    analysis:         queued or waiting ─▶ analyzing ─▶ completed, failed
+    analysis:         queued or waiting ─▶ analyzing ─▶ completed, failed, cancelled
+
+A failed job can be tried again: it goes on where it failed, as `pending`.
 
 Each function changes the job in hand and returns the work to hand out next. Whether a page counts is decided by the
 record, which settles a page once; so a fact that arrives twice, late or out of order changes nothing here either.
@@ -12,8 +14,9 @@ record, which settles a page once; so a fact that arrives twice, late or out of 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from services.results.records import JobRecord, NewTask, PageRecord, PageToRead, Problem
+from services.results.records import JobRecord, NewTask, PageRecord, PageToRead, Problem, Spent
 
 RANGE_PAGES = 16
 """Text pages that one extract task reads: some 40 ms of work, so that a killed worker costs little."""
@@ -21,6 +24,7 @@ RANGE_PAGES = 16
 _INSPECTED = 5
 _READ = 95
 _READ_BEFORE_ANALYSIS = 80
+_PASSWORD_PROBLEMS = frozenset({"password_required", "wrong_password"})
 
 Tasks = Sequence[NewTask]
 
@@ -45,7 +49,7 @@ def submitted(job: JobRecord, document_state: str) -> Tasks:
 
 def inspected(job: JobRecord, pages: Sequence[PageToRead], already_read: frozenset[int]) -> Tasks:
     """The pages are known: one task for every page that needs OCR, one for every range of text pages."""
-    if job.ended or job.pages_total:
+    if job.ended or job.stage != "queued":
         return []
     if not pages:
         failed(job, Problem("empty_document", "The document has no pages."))
@@ -96,15 +100,7 @@ def finish_reading(job: JobRecord, ending: Ending) -> Tasks:
         message = ending.failures[0][1].message if ending.failures else "No page of the document could be read."
         failed(job, Problem(code, message))
         return []
-    job.result = {
-        "text_length": job.text_length,
-        "table_count": job.table_count,
-        "page_count": job.pages_total,
-        "ocr_page_count": job.pages_ocr,
-        "pages_failed": [
-            {"page": number, "code": problem.code, "message": problem.message} for number, problem in ending.failures
-        ],
-    }
+    job.result = _result(job, job.pages_ocr, ending.failures)
     if job.config.get("analysis"):
         return _analyze(job)
     _complete(job)
@@ -137,21 +133,37 @@ def failed(job: JobRecord, problem: Problem) -> None:
     _start(job)
     job.state = job.stage = "failed"
     job.error = problem
-    job.config = {**job.config, "password": ""}
+    if problem.code in _PASSWORD_PROBLEMS or job.result is not None:
+        _forget_password(job)  # else another try needs it
 
 
-def cancelled(job: JobRecord) -> None:
-    """A person does not want it any more."""
+def cancelled(job: JobRecord, spent: Spent | None = None) -> None:
+    """A person does not want it any more. What a reading job had read by then stays, and is told."""
     if job.ended:
         return
     job.state = job.stage = "cancelled"
-    job.config = {**job.config, "password": ""}
+    _forget_password(job)
+    if spent is not None:
+        job.result = {**_result(job, spent.ocr_pages, spent.failures), "pages_spent": list(spent.pages)}
+
+
+def retried(job: JobRecord, document_state: str) -> Tasks:
+    """A failed job is tried again: from inspection on where nothing could be read, else from the analysis on.
+
+    Progress stays where it was until the new try has overtaken it. Pages that failed have to be open again.
+    """
+    job.state, job.error = "pending", None
+    job.attempts += 1
+    if job.result is not None:
+        return _analyze(job)
+    job.pages_failed = 0
+    return submitted(job, document_state)
 
 
 def document_state(job: JobRecord) -> str:
     """What the reading job's state makes of its document."""
-    if job.stage in ("analyzing", "completed") or (job.state in ("failed", "cancelled") and job.result):
-        return "completed"  # a failed analysis does not unread the pages
+    if job.stage in ("analyzing", "completed") or (job.state in ("failed", "cancelled") and job.pages_done):
+        return "completed"  # a failed analysis does not unread the pages, nor does whoever stops the reading
     if job.state in ("failed", "cancelled"):
         return "failed"
     return "uploaded" if job.state == "pending" else "processing"
@@ -160,7 +172,7 @@ def document_state(job: JobRecord) -> str:
 def _start(job: JobRecord) -> None:
     if job.state == "pending":
         job.state = "running"
-        job.attempts += 1
+        job.attempts = max(job.attempts, 1)  # a retry has counted itself
 
 
 def _analyze(job: JobRecord) -> Tasks:
@@ -172,4 +184,20 @@ def _analyze(job: JobRecord) -> Tasks:
 def _complete(job: JobRecord) -> None:
     job.state = job.stage = "completed"
     job.progress = 100
+    _forget_password(job)
+
+
+def _result(job: JobRecord, ocr_pages: int, failures: Iterable[tuple[int, Problem]]) -> dict[str, Any]:
+    return {
+        "text_length": job.text_length,
+        "table_count": job.table_count,
+        "page_count": job.pages_total,
+        "ocr_page_count": ocr_pages,
+        "pages_failed": [
+            {"page": number, "code": problem.code, "message": problem.message} for number, problem in failures
+        ],
+    }
+
+
+def _forget_password(job: JobRecord) -> None:
     job.config = {**job.config, "password": ""}

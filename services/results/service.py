@@ -21,7 +21,10 @@ from pagemesh.results.v1.results_pb2_grpc import (
 )
 from pagemesh.results.v1.usage_pb2_grpc import add_UsageServiceServicer_to_server
 from pagemesh.results.v1.webhooks_pb2_grpc import add_WebhookServiceServicer_to_server
+from services.results.control import Control
 from services.results.erasure_servicer import ErasureServicer
+from services.results.forecast import Forecast
+from services.results.hiding import Aftermath
 from services.results.intake import Intake
 from services.results.metering import Metering
 from services.results.outbox import Outbox, Reconciler
@@ -29,6 +32,7 @@ from services.results.servicer import DocumentServicer, JobServicer, UsageServic
 from services.results.settings import ResultsSettings
 from services.results.sharing import Sharing
 from services.results.status import StatusFeed
+from services.results.stopping import Stopping
 from services.results.store import Store
 from services.results.store.database import MIGRATIONS, SCHEMA
 from services.results.submission import Submission
@@ -46,28 +50,30 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     bus, _ = await asyncio.gather(Bus.connect(settings), db.migrate(url, SCHEMA, MIGRATIONS))
     store = Store(db.connect(url, SCHEMA, settings.database_pool))
     blobs = Blobs(settings.storage_url)
-    outbox, status = Outbox(bus, store), StatusFeed(bus)
+    outbox, status, stopping = Outbox(bus, store), StatusFeed(bus), Stopping(bus, store)
+    forecast = Forecast(store)
+    control = Control(store, blobs, outbox, status, stopping, forecast)
     sealer = Sealer(settings.arrival_secret.get_secret_value(), ARRIVAL_SEAL)
     auth = client.connect(settings.auth_url, settings)
     sharing = Sharing(OrganizationServiceStub(auth))
     await bus.listen(identity_subject("organization_changed"), sharing.on_message)
     webhooks = WebhookService(bus, store, sharing, settings)
-    submission = Submission(store, blobs, outbox, status, webhooks.callbacks)
-    jobs = JobServicer(store, submission, bus, sealer, sharing)
-    intake = Intake(bus, store, blobs, outbox, status)
-    sweeping = Sweeping.build(settings, store, blobs, bus, status, auth)
+    submission = Submission(store, blobs, outbox, status, forecast, webhooks.callbacks)
+    jobs = JobServicer(store, submission, control, bus, sealer, sharing)
+    intake = Intake(bus, store, blobs, outbox, status, forecast)
+    sweeping = Sweeping.build(settings, store, blobs, bus, Aftermath(status, stopping), auth)
     loops = [
         asyncio.create_task(loop)
         for loop in (
-            *(intake.run(), outbox.note_confirmations()),
-            *(Reconciler(bus, store, outbox).run(), Metering(bus, store).run()),
+            *(intake.run(), outbox.note_confirmations(), forecast.run()),
+            *(Reconciler(bus, store, outbox, stopping).run(), Metering(bus, store).run()),
             *(webhooks.run(), sweeping.sweeper.run()),
         )
     ]
 
     def register(server: grpc.aio.Server) -> list[str]:
         add_JobServiceServicer_to_server(jobs, server)
-        documents = DocumentServicer(store, blobs, status, sharing, sweeping.erasure)
+        documents = DocumentServicer(store, blobs, control, sharing, sweeping.erasure)
         add_DocumentServiceServicer_to_server(documents, server)
         add_UsageServiceServicer_to_server(UsageServicer(store), server)
         add_WebhookServiceServicer_to_server(webhooks.servicer, server)
@@ -83,7 +89,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     for loop in loops:
         loop.cancel()
     await asyncio.wait(loops)
-    await asyncio.gather(outbox.finish(), webhooks.finish())
+    await asyncio.gather(outbox.finish(), stopping.finish(), webhooks.finish())
     await bus.close()
     await store.close()
     if ended:

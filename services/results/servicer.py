@@ -20,19 +20,19 @@ from pagemesh.ingest.v1.events_pb2 import DocumentInspected
 from pagemesh.results.v1 import results_pb2 as pb
 from pagemesh.results.v1 import usage_pb2
 from pagemesh.results.v1.erasures_pb2 import Erasure as ErasureMessage
+from pagemesh.results.v1.job_control_pb2 import CancelJobRequest, CancelJobResponse, RetryJobRequest, RetryJobResponse
 from pagemesh.results.v1.job_pb2 import DocumentState, Job, JobState, JobType
 from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceServicer, JobServiceServicer
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceServicer
 from services.results import convert
+from services.results.control import Control
 from services.results.document_eraser import DocumentEraser
 from services.results.erasure import Erasure
-from services.results.hiding import hide
 from services.results.metering import EPOCH
 from services.results.originals import account, new_document
 from services.results.records import DocumentRecord, JobRecord, PageRecord
 from services.results.sharing import Sharing
-from services.results.status import StatusFeed
 from services.results.store import Store
 from services.results.store.search import harmless
 from services.results.submission import Arrived, Submission
@@ -53,8 +53,11 @@ _MAX_SEARCH = 500
 class JobServicer(JobServiceServicer):
     """Jobs."""
 
-    def __init__(self, store: Store, submission: Submission, bus: Bus, sealer: Sealer, sharing: Sharing) -> None:
+    def __init__(
+        self, store: Store, submission: Submission, control: Control, bus: Bus, sealer: Sealer, sharing: Sharing
+    ) -> None:
         self._store = store
+        self._control = control
         self._sharing = sharing
         self._submission = submission
         self._sealer = sealer
@@ -127,6 +130,18 @@ class JobServicer(JobServiceServicer):
             jobs, total = await tables.jobs.list(_organization(), owner, state, kind, document_id, limit, offset)
         return pb.ListJobsResponse(jobs=[convert.job_message(job) for job in jobs], total=total)
 
+    async def CancelJob(self, request: CancelJobRequest, context: "Context") -> CancelJobResponse:
+        """See the proto."""
+        job_id, owner = to_uuid(request.job_id, "job_id"), await self._sharing.owner()
+        job = await self._control.cancel(_organization(), job_id, owner, request.is_repeat)
+        return CancelJobResponse(job=convert.job_message(job))
+
+    async def RetryJob(self, request: RetryJobRequest, context: "Context") -> RetryJobResponse:
+        """See the proto."""
+        job_id, owner = to_uuid(request.job_id, "job_id"), await self._sharing.owner()
+        job = await self._control.retry(_organization(), job_id, owner, request.is_repeat)
+        return RetryJobResponse(job=convert.job_message(job))
+
     async def _job(self, job_id: str) -> Job:
         owner = await self._sharing.owner()
         async with self._store.reading() as tables:
@@ -139,12 +154,12 @@ class JobServicer(JobServiceServicer):
 class DocumentServicer(DocumentServiceServicer):
     """Documents, their pages and analyses."""
 
-    def __init__(self, store: Store, blobs: Blobs, status: StatusFeed, sharing: Sharing, erasure: Erasure) -> None:
+    def __init__(self, store: Store, blobs: Blobs, control: Control, sharing: Sharing, erasure: Erasure) -> None:
         self._store = store
         self._sharing = sharing
         self._erasure = erasure
         self._blobs = blobs
-        self._status = status
+        self._control = control
 
     async def GetDocument(self, request: pb.GetDocumentRequest, context: "Context") -> pb.GetDocumentResponse:
         """See the proto."""
@@ -189,12 +204,10 @@ class DocumentServicer(DocumentServiceServicer):
         """See the proto."""
         organization_id, document_id = _organization(), to_uuid(request.document_id, "document_id")
         owner = await self._sharing.owner()
-        async with self._store.transaction() as tables:
-            job_ids = await hide(tables, organization_id, document_id, owner)
-        await self._status.tell_gone(organization_id, job_ids or ())
+        found = await self._control.delete(organization_id, document_id, owner)
         if request.erase:
             return pb.DeleteDocumentResponse(erasure=await self._erased(organization_id, document_id, owner))
-        if job_ids is None:
+        if not found:
             raise await missing(self._store, organization_id, document_id, owner)
         return pb.DeleteDocumentResponse()
 

@@ -54,3 +54,8 @@ def _assignment(job: JobRecord, document: DocumentRecord, wanted: NewTask) -> Ta
 def message(task: TaskRecord) -> bytes:
     """The task's bytes with its attempt: fields appended to a serialized message override those in it."""
     return task.payload + Task(attempt=task.attempt).SerializeToString()
+
+
+def message_id(task: TaskRecord) -> str:
+    """The id under which the broker knows this attempt."""
+    return f"{task.id}.{task.attempt}"

@@ -10,7 +10,7 @@ import httpx
 
 from mesh.scopes import GRANTABLE
 from tests.attacks.registry import Kind, Meaning
-from tests.support.documents import text_pdf
+from tests.support.documents import encrypted_pdf, scanned_pdf, text_pdf
 
 Json = dict[str, Any]
 PASSWORD = "a long enough phrase"
@@ -79,8 +79,7 @@ def _person(http: httpx.AsyncClient, answer: httpx.Response) -> Person:
 
 async def read_document(person: Person, text: str = "Nothing much.", **form: str) -> Json:
     """A document that was uploaded and read, as the upload was answered."""
-    files = {"file": (f"{uuid.uuid4().hex}.pdf", text_pdf(text=text))}
-    uploaded = await person.send("POST", "/documents/upload", 201, files=files, data=form)
+    uploaded = await _upload(person, text_pdf(text=text), **form)
     job = await person.send("GET", f"/jobs/{uploaded['job_id']}", 200, headers={"prefer": "wait=60"})
     while job["status"] not in ("completed", "failed"):  # it waits for each change of the state
         job = await person.send("GET", f"/jobs/{uploaded['job_id']}", 200, headers={"prefer": "wait=60"})
@@ -92,6 +91,11 @@ async def erase_document(person: Person) -> str:
     uploaded = await read_document(person)
     erasure = await person.send("DELETE", f"/documents/{uploaded['id']}", 200, params={"erase": "true"})
     return str(erasure["id"])
+
+
+async def _upload(person: Person, content: bytes, **form: str) -> Json:
+    files = {"file": (f"{uuid.uuid4().hex}.pdf", content)}
+    return await person.send("POST", "/documents/upload", 201, files=files, data=form)
 
 
 async def new_client(person: Person, *scopes: str) -> Json:
@@ -153,6 +157,8 @@ class Attacker:
             Kind.DOCUMENT: self._document,
             Kind.JOB: self._job,
             Kind.ERASURE: self._erasure,
+            Kind.RUNNING_JOB: self._running_job,
+            Kind.FAILED_JOB: self._failed_job,
             Kind.API_KEY: self._key,
             Kind.CLIENT: self._client,
             Kind.DELIVERY: self._delivery,
@@ -177,6 +183,16 @@ class Attacker:
 
     async def _erasure(self) -> str:
         return await erase_document(self.person)
+
+    async def _running_job(self) -> str:
+        return str((await _upload(self.person, scanned_pdf(pages=30)))["job_id"])
+
+    async def _failed_job(self) -> str:
+        uploaded = await _upload(self.person, encrypted_pdf("x"))
+        job = {"status": "pending"}
+        while job["status"] != "failed":
+            job = await self.person.send("GET", f"/jobs/{uploaded['job_id']}", 200, headers={"prefer": "wait=60"})
+        return str(uploaded["job_id"])
 
     async def _key(self) -> str:
         return str((await new_key(self.person))["id"])
@@ -244,7 +260,7 @@ async def make_victim(
         Kind.ORGANIZATION: admin.organization_id,
         Kind.MEMBER: member.user_id,
         Kind.DOCUMENT: document["id"],
-        Kind.JOB: document["job_id"],
+        **dict.fromkeys((Kind.JOB, Kind.RUNNING_JOB, Kind.FAILED_JOB), document["job_id"]),
         Kind.ANALYSIS: analyses["analyses"][0]["id"],
         Kind.API_KEY: (await new_key(admin))["id"],
         Kind.CLIENT: client["client_id"],

@@ -12,6 +12,8 @@ class Kind(Enum):
     MEMBER = auto()
     DOCUMENT = auto()
     JOB = auto()
+    RUNNING_JOB = auto()
+    FAILED_JOB = auto()
     ANALYSIS = auto()
     API_KEY = auto()
     CLIENT = auto()
@@ -69,6 +71,8 @@ BY_FIELD = {
     "pagemesh.auth.v1.IntrospectTokenRequest.token": Meaning(Kind.ACCESS_TOKEN),
     "pagemesh.ingest.v1.UploadConfig.document_id": Meaning(Kind.DOCUMENT, is_new=True),
     "pagemesh.ingest.v1.UploadConfig.job_id": Meaning(Kind.JOB, is_new=True),
+    "pagemesh.results.v1.CancelJobRequest.job_id": Meaning(Kind.RUNNING_JOB),
+    "pagemesh.results.v1.RetryJobRequest.job_id": Meaning(Kind.FAILED_JOB),
     "pagemesh.results.v1.Document.id": Meaning(Kind.DOCUMENT, is_new=True),
     "pagemesh.results.v1.SubmitJobRequest.job_id": Meaning(Kind.JOB, is_new=True),
     "pagemesh.results.v1.SubmitAnalysisRequest.job_id": Meaning(Kind.JOB, is_new=True),
@@ -76,6 +80,8 @@ BY_FIELD = {
     "POST /api/v1/auth/invitations/accept token": Meaning(Kind.SECRET),
     "PUT /api/v1/users/me/api-key anthropic_api_key": Meaning(Kind.SECRET),
     "PUT /api/v1/users/me/provider-keys/{provider} api_key": Meaning(Kind.SECRET),
+    "POST /api/v1/jobs/{job_id}/cancel job_id": Meaning(Kind.RUNNING_JOB),
+    "POST /api/v1/jobs/{job_id}/retry job_id": Meaning(Kind.FAILED_JOB),
     "POST /auth/revoke token": Meaning(Kind.ACCESS_TOKEN),
     "POST /auth/introspect token": Meaning(Kind.ACCESS_TOKEN),
 }

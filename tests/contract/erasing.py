@@ -29,9 +29,11 @@ from pagemesh.results.v1.erasures_pb2_grpc import ErasureServiceStub
 from pagemesh.results.v1.job_pb2 import Document, Job
 from pagemesh.results.v1.page_pb2 import Page
 from services.auth.settings import AuthSettings
+from services.results.hiding import Aftermath
 from services.results.service import serve
 from services.results.settings import ResultsSettings
 from services.results.status import StatusFeed
+from services.results.stopping import Stopping
 from services.results.store import Store
 from services.results.store.database import SCHEMA
 from services.results.sweeping import Sweeping
@@ -99,7 +101,8 @@ class Erasing(Results):
         store = Store(db.connect(settings.database_url.get_secret_value(), SCHEMA, 4))
         auth = client.connect(settings.auth_url, settings)
         blobs = Blobs(settings.storage_url)
-        yield Sweeping.build(settings, store, blobs, self.hands.bus, StatusFeed(self.hands.bus), auth)
+        aftermath = Aftermath(StatusFeed(self.hands.bus), Stopping(self.hands.bus, store))
+        yield Sweeping.build(settings, store, blobs, self.hands.bus, aftermath, auth)
         await auth.close()
         await store.close()
 

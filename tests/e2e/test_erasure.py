@@ -15,8 +15,10 @@ from cli.postgres import database_url
 from mesh import client, db
 from mesh.blobs import Blobs
 from mesh.bus import Bus
+from services.results.hiding import Aftermath
 from services.results.settings import ResultsSettings
 from services.results.status import StatusFeed
+from services.results.stopping import Stopping
 from services.results.store import Store
 from services.results.store.database import SCHEMA
 from services.results.sweeping import Sweeping
@@ -113,7 +115,8 @@ async def sweep(stack: Background) -> None:
     bus, blobs = await Bus.connect(settings), Blobs(settings.storage_url)
     store = Store(db.connect(settings.database_url.get_secret_value(), SCHEMA, 2))
     auth = client.connect(settings.auth_url, settings)
-    await Sweeping.build(settings, store, blobs, bus, StatusFeed(bus), auth).sweeper.sweep()
+    aftermath = Aftermath(StatusFeed(bus), Stopping(bus, store))
+    await Sweeping.build(settings, store, blobs, bus, aftermath, auth).sweeper.sweep()
     await auth.close()
     await store.close()
     await bus.close()

@@ -14,6 +14,7 @@ from services.results.store.documents import Documents
 from services.results.store.erasures import Erasures
 from services.results.store.jobs import Jobs
 from services.results.store.pages import Pages
+from services.results.store.rates import Rates
 from services.results.store.remains import Remains
 from services.results.store.search import Search
 from services.results.store.tasks import Tasks
@@ -38,6 +39,7 @@ class Transaction:
         self.pages = Pages(connection)
         self.analyses = Analyses(connection)
         self.tasks = Tasks(connection)
+        self.rates = Rates(connection)
         self.usage = Usage(connection)
         self.erasures = Erasures(connection)
         self.remains = Remains(connection)

@@ -138,6 +138,18 @@ async def test_a_cancelled_task_takes_its_child_with_it(one: Sandbox) -> None:
     assert before != await pid(one)
 
 
+async def test_a_task_that_is_cancelled_twice_leaves_the_pool_whole(one: Sandbox) -> None:
+    """The second time while its child is being ended."""
+    task = asyncio.create_task(answers(one, b"sleep"))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [b"mine"] == await asyncio.wait_for(answers(one, b"echo mine"), 30)
+
+
 async def test_a_reader_that_goes_takes_its_child_with_it(one: Sandbox) -> None:
     """Frames that nobody reads must not reach the next task."""
     async with aclosing(one.run(b"count 1000")) as frames:

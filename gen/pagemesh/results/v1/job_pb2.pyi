@@ -268,6 +268,8 @@ class Job(_message.Message):
     COMPLETED_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    ESTIMATED_SECONDS_LEFT_FIELD_NUMBER: _builtins.int
+    PAGES_SPENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     organization_id: _builtins.str
@@ -295,16 +297,20 @@ class Job(_message.Message):
     pages_ocr: _builtins.int
     """Pages that need OCR."""
     attempts: _builtins.int
-    """How often its work was started."""
+    """How often its work was started, retries included."""
     revision: _builtins.int
     """Grows by at least one with every change; what `ETag`s are made of."""
+    estimated_seconds_left: _builtins.int
+    """Seconds that it would still take, as expected when it changed last; absent until rates were measured, and once it
+    has ended.
+    """
     @_builtins.property
     def config(self) -> Global___JobConfig:
         """What was asked."""
 
     @_builtins.property
     def result(self) -> Global___JobResult:
-        """Set when completed."""
+        """Set when completed, and when the reading of a document was cancelled: what had been read by then."""
 
     @_builtins.property
     def error(self) -> _outcome_pb2.Failure:
@@ -325,6 +331,10 @@ class Job(_message.Message):
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it changed last."""
+
+    @_builtins.property
+    def pages_spent(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """With the result of a cancelled reading: the pages that had been read, and count as used, in order."""
 
     def __init__(
         self,
@@ -351,17 +361,23 @@ class Job(_message.Message):
         completed_at: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        estimated_seconds_left: _builtins.int | None = ...,
+        pages_spent: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_started_at", b"_started_at", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "error", b"error", "result", b"result", "started_at", b"started_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_estimated_seconds_left", b"_estimated_seconds_left", "_started_at", b"_started_at", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "error", b"error", "estimated_seconds_left", b"estimated_seconds_left", "result", b"result", "started_at", b"started_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_started_at", b"_started_at", "attempts", b"attempts", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "document_id", b"document_id", "error", b"error", "id", b"id", "organization_id", b"organization_id", "pages_done", b"pages_done", "pages_failed", b"pages_failed", "pages_ocr", b"pages_ocr", "pages_total", b"pages_total", "priority", b"priority", "progress", b"progress", "result", b"result", "revision", b"revision", "stage", b"stage", "started_at", b"started_at", "state", b"state", "type", b"type", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_estimated_seconds_left", b"_estimated_seconds_left", "_started_at", b"_started_at", "attempts", b"attempts", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "document_id", b"document_id", "error", b"error", "estimated_seconds_left", b"estimated_seconds_left", "id", b"id", "organization_id", b"organization_id", "pages_done", b"pages_done", "pages_failed", b"pages_failed", "pages_ocr", b"pages_ocr", "pages_spent", b"pages_spent", "pages_total", b"pages_total", "priority", b"priority", "progress", b"progress", "result", b"result", "revision", b"revision", "stage", b"stage", "started_at", b"started_at", "state", b"state", "type", b"type", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__completed_at: _TypeAlias = _typing.Literal["completed_at"]  # noqa: Y015
     _WhichOneofArgType__completed_at: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at"]  # noqa: Y015
+    _WhichOneofReturnType__estimated_seconds_left: _TypeAlias = _typing.Literal["estimated_seconds_left"]  # noqa: Y015
+    _WhichOneofArgType__estimated_seconds_left: _TypeAlias = _typing.Literal["_estimated_seconds_left", b"_estimated_seconds_left"]  # noqa: Y015
     _WhichOneofReturnType__started_at: _TypeAlias = _typing.Literal["started_at"]  # noqa: Y015
     _WhichOneofArgType__started_at: _TypeAlias = _typing.Literal["_started_at", b"_started_at"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__completed_at) -> _WhichOneofReturnType__completed_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__estimated_seconds_left) -> _WhichOneofReturnType__estimated_seconds_left | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__started_at) -> _WhichOneofReturnType__started_at | None: ...
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from pagemesh.results.v1 import job_control_pb2 as pagemesh_dot_results_dot_v1_dot_job__control__pb2
 from pagemesh.results.v1 import results_pb2 as pagemesh_dot_results_dot_v1_dot_results__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -60,6 +61,16 @@ class JobServiceStub:
                 request_serializer=pagemesh_dot_results_dot_v1_dot_results__pb2.ListJobsRequest.SerializeToString,
                 response_deserializer=pagemesh_dot_results_dot_v1_dot_results__pb2.ListJobsResponse.FromString,
                 _registered_method=True)
+        self.CancelJob = channel.unary_unary(
+                '/pagemesh.results.v1.JobService/CancelJob',
+                request_serializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.CancelJobRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.CancelJobResponse.FromString,
+                _registered_method=True)
+        self.RetryJob = channel.unary_unary(
+                '/pagemesh.results.v1.JobService/RetryJob',
+                request_serializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.RetryJobRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.RetryJobResponse.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer:
@@ -102,6 +113,22 @@ class JobServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def CancelJob(self, request, context):
+        """Ends a job and stops the work on it, that under way included. What was read of its document stays. NOT_FOUND;
+        ILLEGAL_STATE for one that has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryJob(self, request, context):
+        """Starts a failed job again; what it had finished is not done twice. NOT_FOUND; ILLEGAL_STATE for one that did not
+        fail, and for an analysis whose document could not be read.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -129,6 +156,16 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.ListJobs,
                     request_deserializer=pagemesh_dot_results_dot_v1_dot_results__pb2.ListJobsRequest.FromString,
                     response_serializer=pagemesh_dot_results_dot_v1_dot_results__pb2.ListJobsResponse.SerializeToString,
+            ),
+            'CancelJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelJob,
+                    request_deserializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.CancelJobRequest.FromString,
+                    response_serializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.CancelJobResponse.SerializeToString,
+            ),
+            'RetryJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryJob,
+                    request_deserializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.RetryJobRequest.FromString,
+                    response_serializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.RetryJobResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -267,6 +304,60 @@ class JobService:
             '/pagemesh.results.v1.JobService/ListJobs',
             pagemesh_dot_results_dot_v1_dot_results__pb2.ListJobsRequest.SerializeToString,
             pagemesh_dot_results_dot_v1_dot_results__pb2.ListJobsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def CancelJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.results.v1.JobService/CancelJob',
+            pagemesh_dot_results_dot_v1_dot_job__control__pb2.CancelJobRequest.SerializeToString,
+            pagemesh_dot_results_dot_v1_dot_job__control__pb2.CancelJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.results.v1.JobService/RetryJob',
+            pagemesh_dot_results_dot_v1_dot_job__control__pb2.RetryJobRequest.SerializeToString,
+            pagemesh_dot_results_dot_v1_dot_job__control__pb2.RetryJobResponse.FromString,
             options,
             channel_credentials,
             insecure,

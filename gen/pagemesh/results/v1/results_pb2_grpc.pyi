@@ -5,6 +5,7 @@ The record: documents, jobs, pages and analyses of the caller's organization."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from pagemesh.results.v1 import job_control_pb2 as _job_control_pb2
 from pagemesh.results.v1 import results_pb2 as _results_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -45,6 +46,14 @@ class JobServiceStub:
     """The job now and after every change until it ended. NOT_FOUND."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_results_pb2.ListJobsRequest, _results_pb2.ListJobsResponse]
     """Jobs, newest first."""
+    CancelJob: _grpc.UnaryUnaryMultiCallable[_job_control_pb2.CancelJobRequest, _job_control_pb2.CancelJobResponse]
+    """Ends a job and stops the work on it, that under way included. What was read of its document stays. NOT_FOUND;
+    ILLEGAL_STATE for one that has ended.
+    """
+    RetryJob: _grpc.UnaryUnaryMultiCallable[_job_control_pb2.RetryJobRequest, _job_control_pb2.RetryJobResponse]
+    """Starts a failed job again; what it had finished is not done twice. NOT_FOUND; ILLEGAL_STATE for one that did not
+    fail, and for an analysis whose document could not be read.
+    """
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
@@ -63,6 +72,14 @@ class JobServiceAsyncStub(JobServiceStub):
     """The job now and after every change until it ended. NOT_FOUND."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_results_pb2.ListJobsRequest, _results_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Jobs, newest first."""
+    CancelJob: _aio.UnaryUnaryMultiCallable[_job_control_pb2.CancelJobRequest, _job_control_pb2.CancelJobResponse]  # type: ignore[assignment]
+    """Ends a job and stops the work on it, that under way included. What was read of its document stays. NOT_FOUND;
+    ILLEGAL_STATE for one that has ended.
+    """
+    RetryJob: _aio.UnaryUnaryMultiCallable[_job_control_pb2.RetryJobRequest, _job_control_pb2.RetryJobResponse]  # type: ignore[assignment]
+    """Starts a failed job again; what it had finished is not done twice. NOT_FOUND; ILLEGAL_STATE for one that did not
+    fail, and for an analysis whose document could not be read.
+    """
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Jobs: starting, following, ending them."""
@@ -108,6 +125,26 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_results_pb2.ListJobsResponse, _abc.Awaitable[_results_pb2.ListJobsResponse]]:
         """Jobs, newest first."""
+
+    @_abc_1.abstractmethod
+    def CancelJob(
+        self,
+        request: _job_control_pb2.CancelJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_control_pb2.CancelJobResponse, _abc.Awaitable[_job_control_pb2.CancelJobResponse]]:
+        """Ends a job and stops the work on it, that under way included. What was read of its document stays. NOT_FOUND;
+        ILLEGAL_STATE for one that has ended.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryJob(
+        self,
+        request: _job_control_pb2.RetryJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_control_pb2.RetryJobResponse, _abc.Awaitable[_job_control_pb2.RetryJobResponse]]:
+        """Starts a failed job again; what it had finished is not done twice. NOT_FOUND; ILLEGAL_STATE for one that did not
+        fail, and for an analysis whose document could not be read.
+        """
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 

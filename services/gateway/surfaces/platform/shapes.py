@@ -395,7 +395,7 @@ class PageFailure(TypedDict):
 
 
 class JobResult(TypedDict):
-    """What a job came to."""
+    """What a job came to; of a cancelled reading, what had been read, and the pages that were spent on it."""
 
     text_length: int
     table_count: int
@@ -404,6 +404,7 @@ class JobResult(TypedDict):
     pages_failed: list[PageFailure]
     processing_time_ms: int
     analysis_id: Uuid | None
+    pages_spent: NotRequired[list[int]]
 
 
 class JobError(TypedDict):
