@@ -4,7 +4,7 @@ Routes and the OpenAPI document both come from here, so that neither can promise
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Generic, TypeVar
@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from mesh import scopes
@@ -100,6 +100,8 @@ class Endpoint(Generic[B, Q]):
     problems: tuple[int, ...] = ()
     """Statuses of errors beside those that follow from the declaration."""
     request_headers: tuple[str, ...] = field(default=())
+    standalone: bool = False
+    """It needs nothing but this gateway, and so is never away."""
     listed: bool = True
     """Whether OpenAPI documents name it; what only a page of ours asks for is left out."""
 
@@ -123,7 +125,7 @@ class Desk:
         """The answer. Raises a PagemeshError."""
         caller = await self._admitted(endpoint, request)
         ids = _ids(request.path_params)
-        query = read_query(request.query_params, endpoint.query)
+        query = read_query(request.scope["query_string"], endpoint.query)
         raw, body = b"", NoBody()
         if endpoint.body is not NoBody:
             raw = await read_json(request, self._json_body_bytes)
@@ -168,14 +170,17 @@ class Desk:
         by_method = {endpoint.method: endpoint for endpoint in group}
         if "GET" in by_method:
             by_method["HEAD"] = by_method["GET"]
-        allowed = ", ".join(sorted(by_method))
+        allowed = ", ".join(sorted((*by_method, "OPTIONS")))
 
         async def dispatch(request: Request) -> Response:
             request.scope[ROUTE] = path
             endpoint = by_method.get(request.method)
+            if request.method == "OPTIONS":  # RFC 9110, section 9.3.7; preflights are answered before they come here
+                return Response(status_code=204, headers={"allow": allowed})
             if endpoint is None:
                 raise HTTPException(405, f"This takes {allowed}.", {"allow": allowed})
-            return await self.serve(endpoint, request)
+            response = await self.serve(endpoint, request)
+            return await _head(response) if request.method == "HEAD" else response
 
         route = Route(path, dispatch)
         route.methods = set()  # all of them: `dispatch` refuses in our form
@@ -239,6 +244,17 @@ def delete(
 ) -> AnyEndpoint:
     """An endpoint that deletes."""
     return Endpoint("DELETE", path, handler, summary, answers, NoBody, NoQuery, **more)
+
+
+async def _head(response: Response) -> Response:
+    """The answer without its body, whose making, where it is made piece by piece, ends here."""
+    if not isinstance(response, StreamingResponse):
+        return response
+    if isinstance(response.body_iterator, AsyncGenerator):
+        await response.body_iterator.aclose()
+    head = Response(status_code=response.status_code)
+    head.raw_headers = response.raw_headers
+    return head
 
 
 def _ids(path_params: Mapping[str, Any]) -> dict[str, str]:

@@ -22,7 +22,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
 from services.gateway.surfaces.platform.asked import upload_form, wanted_job
 from services.gateway.uploads import Head, Sink, UploadReader, too_large
-from services.gateway.validation import NoBody, NoQuery
+from services.gateway.validation import NoBody, NoQuery, declared_length
 
 _MIB = 1 << 20
 _FORM_OVERHEAD_BYTES = _MIB
@@ -36,6 +36,7 @@ _SORTS = {
 }
 _PLACES = {"name": results_pb2.SEARCH_IN_NAME, "content": results_pb2.SEARCH_IN_CONTENT}
 
+_TYPES = ("application/pdf", "image/png", "image/jpeg", "image/tiff")
 _READ, _WRITE = "documents.read", "documents.write"
 
 
@@ -90,11 +91,9 @@ class Documents:
                 self.download,
                 "The original",
                 {
-                    200: Answer("All bytes.", media_types=("application/octet-stream",), headers=("ETag",)),
-                    206: Answer(
-                        "The range.", media_types=("application/octet-stream",), headers=("ETag", "Content-Range")
-                    ),
-                    304: Answer("The client has it."),
+                    200: Answer("All bytes.", media_types=_TYPES, headers=("ETag",)),
+                    206: Answer("The range.", media_types=_TYPES, headers=("ETag", "Content-Range")),
+                    304: Answer("The client has it.", headers=("ETag",)),
                 },
                 problems=(416,),
                 request_headers=("Range", "If-Range", "If-None-Match"),
@@ -116,7 +115,7 @@ class Documents:
         await self._require_room(call.identity, upload)
         organization = await self._organizations.get(call.identity.organization_id)
         upload.max_bytes = max_bytes = organization.settings.max_file_size_mb * _MIB
-        if int(call.request.headers.get("content-length", "0")) > max_bytes + _FORM_OVERHEAD_BYTES:
+        if declared_length(call.request) > max_bytes + _FORM_OVERHEAD_BYTES:
             raise too_large(max_bytes)
         answer = await upload.run(UploadReader(call.form(), upload.open, max_bytes, self._settings.upload_held_bytes))
         self._feed.offer(answer.job)

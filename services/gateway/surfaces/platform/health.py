@@ -11,6 +11,7 @@ from services.gateway.answers import json_response
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
 from services.gateway.neighbours import Neighbours
 from services.gateway.readiness import Readiness
+from services.gateway.surfaces import VERSIONS
 from services.gateway.surfaces.platform import API_VERSION, PREFIX, shapes
 from services.gateway.traffic import Traffic
 from services.gateway.validation import NoBody, NoQuery
@@ -37,6 +38,7 @@ class Health:
                 {200: Answer("Names and versions.", shapes.Root)},
                 public=True,
                 counted=False,
+                standalone=True,
             ),
             get(
                 "/health",
@@ -53,6 +55,7 @@ class Health:
                 {200: Answer("Figures since its start.", shapes.GatewayStatus)},
                 public=True,
                 counted=False,
+                standalone=True,
             ),
             get(
                 "/.well-known/jwks.json",
@@ -70,7 +73,7 @@ class Health:
             "name": "pagemesh",
             "version": VERSION,
             "status": "ok",
-            "apis": {"platform": API_VERSION},
+            "apis": dict(VERSIONS),
             "documentation": "/docs",
         }
         return json_response(root)

@@ -19,7 +19,7 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from services.gateway.listing import PageQuery
-from services.gateway.validation import Body, Query, Text
+from services.gateway.validation import Body, Day, Flag, LooseQuery, Query, Text, WholeNumber
 
 AnalysisType = Literal[
     "summary",
@@ -48,9 +48,10 @@ Scope = Literal[
 ]
 
 Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]{1,64}@[^@\s\x00.]+(\.[^@\s\x00.]+)+$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
+_NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NOT_BLANK)]
 Password = Annotated[Text, StringConstraints(max_length=1024)]
-Prompt = Annotated[Text, StringConstraints(min_length=1, max_length=20_000)]
+Prompt = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=_NOT_BLANK)]
 Languages = Annotated[
     str,
     StringConstraints(max_length=200, pattern=r"^[a-z]{3}(_[A-Za-z0-9]{1,16})*(\+[a-z]{3}(_[A-Za-z0-9]{1,16})*){0,9}$"),
@@ -101,8 +102,8 @@ class BeginQuery(Query):
     )
 
 
-class FinishQuery(Query):
-    """What the provider sent back."""
+class FinishQuery(LooseQuery):
+    """What the provider sent back; with it comes what only some providers send (RFC 6749 section 4.1.2)."""
 
     code: str = Field(default="", description="As the provider sent it back.")
     state: str = Field(default="", description="As the provider sent it back; good once, for ten minutes.")
@@ -222,13 +223,24 @@ class AnalysisOptions(Body):
     @field_validator("output_schema")
     @classmethod
     def _storable(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None and (_depth(value) > _DEEPEST_OPTIONS or b"\\u0000" in orjson.dumps(value)):
-            raise ValueError(f"Nested deeper than {_DEEPEST_OPTIONS} levels, or with U+0000 in it")
+        if value is not None and not _is_storable(value):
+            raise ValueError(
+                f"Nested deeper than {_DEEPEST_OPTIONS} levels, or with U+0000 or an integer over 64 bits in it"
+            )
         return value
+
+
+# What a model cannot say of two fields: JSON Schema 2020-12, section 10.2.2.
+_WITH_PROMPT: JsonDict = {
+    "if": {"properties": {"analysis_type": {"enum": list(NEED_PROMPT)}}},
+    "then": {"properties": {"prompt": {"type": "string"}}, "required": ["prompt"]},
+}
 
 
 class AnalyzeBody(Body):
     """An analysis to make."""
+
+    model_config = ConfigDict(json_schema_extra=_WITH_PROMPT)
 
     analysis_type: AnalysisType
     prompt: Prompt | None = Field(default=None, description="Required for question_answering and custom.")
@@ -244,7 +256,7 @@ class UploadForm(BaseModel):
     analysis_type: AnalysisType | None = None
     prompt: Prompt | None = Field(default=None, description="Without an `analysis_type`, asks for a custom analysis.")
     languages: Languages = Field(default="eng", description="OCR languages, Tesseract codes joined by +.")
-    priority: int = Field(default=5, ge=0, le=9)
+    priority: WholeNumber = Field(default=5, ge=0, le=9)
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
 
 
@@ -268,7 +280,7 @@ class DocumentsQuery(PageQuery):
 class PagesQuery(PageQuery):
     """Which pages."""
 
-    blocks: bool = Field(default=False, description="With lines, words and their bounding boxes.")
+    blocks: Flag = Field(default=False, description="With lines, words and their bounding boxes.")
 
 
 class JobsQuery(PageQuery):
@@ -284,8 +296,8 @@ class JobsQuery(PageQuery):
 class UsageQuery(Query):
     """Which days."""
 
-    start_date: date | None = Field(default=None, description="First day, UTC; the month's first without one.")
-    end_date: date | None = Field(default=None, description="Last day, UTC; the last of the first day's month without.")
+    start_date: Day | None = Field(default=None, description="First day, UTC; the month's first without one.")
+    end_date: Day | None = Field(default=None, description="Last day, UTC; the last of the first day's month without.")
 
     @field_validator("start_date", "end_date")
     @classmethod
@@ -303,6 +315,13 @@ def _in_range(value: D | None) -> D | None:
     if value is not None and not 1970 <= value.year < 7000:
         raise ValueError("Between 1970 and 6999")
     return value
+
+
+def _is_storable(value: dict[str, Any]) -> bool:
+    try:
+        return _depth(value) <= _DEEPEST_OPTIONS and b"\\u0000" not in orjson.dumps(value)
+    except TypeError:
+        return False
 
 
 def _depth(value: object) -> int:
