@@ -19,6 +19,7 @@ from mesh import scopes
 from mesh.identity import Identity
 from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
+from services.gateway.dry_runs import DryRun, Estimate, Valid, valid
 from services.gateway.fingerprints import Fingerprint
 from services.gateway.forms import FormEvent, form_events
 from services.gateway.idempotency import Claim, Earlier, Idempotency, Origin, read_key, reused
@@ -93,6 +94,8 @@ class Endpoint(Generic[B, Q]):
     """What a token with a list of scopes must have; without one here only tokens without a list will do."""
     keyed: Keyed | None = None
     """Set where a repeat is answered as the first request was."""
+    estimate: Callable[[Call[B, Q]], Awaitable[Estimate]] | None = None
+    """Set where `?dry_run=true` has the call validated and estimated instead of carried out."""
     counted: bool = True
     """Whether it counts against the limits, of the address when it is public."""
     within_plan: bool = True
@@ -104,6 +107,15 @@ class Endpoint(Generic[B, Q]):
     """It needs nothing but this gateway, and so is never away."""
     listed: bool = True
     """Whether OpenAPI documents name it; what only a page of ours asks for is left out."""
+
+    def __post_init__(self) -> None:
+        """An endpoint with an estimate takes `dry_run` and may answer 200."""
+        if self.estimate is None:
+            return
+        query = DryRun if self.query is NoQuery else self.query
+        assert issubclass(query, DryRun), f"the query of {self.path} must derive from DryRun"
+        object.__setattr__(self, "query", query)
+        object.__setattr__(self, "answers", {200: Answer("A dry run: nothing was started.", Valid), **self.answers})
 
 
 AnyEndpoint = Endpoint[Any, Any]
@@ -132,6 +144,8 @@ class Desk:
             body = parse_json(raw, endpoint.body)
         call = Call(request, body, query, caller, ids)
         key = read_key(request.headers) if endpoint.keyed else None
+        if endpoint.estimate is not None and query.dry_run:
+            return valid(await endpoint.estimate(call))  # never remembered: it made nothing
         return await (endpoint.handler(call) if key is None else self._once(endpoint, call, key, raw))
 
     async def _once(self, endpoint: AnyEndpoint, call: Call[Any, Any], key: str, raw: bytes) -> Response:

@@ -38,8 +38,12 @@ def preferred_wait(prefer: str | None) -> int | None:
 
 def retry_seconds(text_pages_left: int, ocr_pages_left: int) -> int:
     """When to poll again: 1 to 30 seconds, growing with the pages that are left to read."""
-    seconds = text_pages_left * _TEXT_PAGE_SECONDS + ocr_pages_left * _OCR_PAGE_SECONDS
-    return max(1, min(_LONGEST_RETRY_SECONDS, round(seconds)))
+    return max(1, min(_LONGEST_RETRY_SECONDS, round(reading_seconds(text_pages_left, ocr_pages_left))))
+
+
+def reading_seconds(text_pages: int, ocr_pages: int) -> float:
+    """About how long it takes to read so many pages."""
+    return text_pages * _TEXT_PAGE_SECONDS + ocr_pages * _OCR_PAGE_SECONDS
 
 
 def seconds_left(elapsed_seconds: float, progress: int) -> int | None:

@@ -18,11 +18,13 @@ from pagemesh.ingest.v1.ingest_pb2 import (
     UploadResponse,
 )
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceServicer
+from pagemesh.ingest.v1.preview_pb2 import PreviewConfig, PreviewRequest, PreviewResponse
 from pagemesh.ocr.v1.ocr_pb2 import ListEnginesRequest
 from pagemesh.results.v1.job_pb2 import Document
 from pagemesh.results.v1.results_pb2 import Arrival, SubmitJobRequest
 from services.ingest import upload
 from services.ingest.arrival import Arrivals
+from services.ingest.preview import Previews
 from services.ingest.searchable_pdfs import SearchablePdfs
 
 if TYPE_CHECKING:
@@ -75,8 +77,10 @@ class IngestServicer(IngestServiceServicer):
         languages: Languages,
         arrivals: Arrivals,
         searchable: SearchablePdfs,
+        previews: Previews,
     ) -> None:
         self._searchable = searchable
+        self._previews = previews
         self._blobs = blobs
         self._arrivals = arrivals
         self._jobs = jobs
@@ -109,6 +113,15 @@ class IngestServicer(IngestServiceServicer):
         async for piece in self._searchable.of(request.document_id):
             yield SearchablePdfResponse(chunk=piece)
 
+    async def Preview(self, request_iterator: AsyncIterator[PreviewRequest], context: "Context") -> PreviewResponse:
+        """See the proto."""
+        first = await anext(aiter(request_iterator), None)
+        if first is None or not first.HasField("config"):
+            raise InvalidArgument("The first message is the config.", field="config")
+        config = first.config
+        await self._languages.require(config.job.languages)
+        return await self._previews.of(config, _chunks(config, request_iterator))
+
 
 async def _config(requests: AsyncIterator[UploadRequest]) -> UploadConfig:
     first = await anext(aiter(requests), None)
@@ -117,7 +130,9 @@ async def _config(requests: AsyncIterator[UploadRequest]) -> UploadConfig:
     return first.config
 
 
-async def _chunks(config: UploadConfig, requests: AsyncIterator[UploadRequest]) -> AsyncIterator[bytes]:
+async def _chunks(
+    config: UploadConfig | PreviewConfig, requests: AsyncIterator[UploadRequest] | AsyncIterator[PreviewRequest]
+) -> AsyncIterator[bytes]:
     yield config.head
     config.ClearField("head")  # a large file's need not stay while the rest comes
     async for request in requests:

@@ -10,7 +10,7 @@ Each function changes the job in hand and returns the work to hand out next. Whe
 record, which settles a page once; so a fact that arrives twice, late or out of order changes nothing here either.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from services.results.records import JobRecord, NewTask, PageRecord, PageToRead, Problem
@@ -64,7 +64,7 @@ def inspected(job: JobRecord, pages: Sequence[PageToRead], already_read: frozens
     ]
 
 
-def settled(job: JobRecord, pages: Iterable[PageRecord]) -> None:
+def settled(job: JobRecord, pages: Collection[PageRecord]) -> None:
     """Pages that the record has just accepted, each for the first time."""
     if job.ended:
         return
@@ -76,6 +76,7 @@ def settled(job: JobRecord, pages: Iterable[PageRecord]) -> None:
             job.table_count += page.table_count
         else:
             job.pages_failed += 1
+    _read_by(job, {page.engine for page in pages if page.problem is None and page.engine})
     if job.pages_total:
         share = (job.pages_done + job.pages_failed) / job.pages_total
         top = _READ_BEFORE_ANALYSIS if job.config.get("analysis") else _READ
@@ -97,6 +98,7 @@ def finish_reading(job: JobRecord, ending: Ending) -> Tasks:
         failed(job, Problem(code, message))
         return []
     job.result = {
+        **(job.result or {}),
         "text_length": job.text_length,
         "table_count": job.table_count,
         "page_count": job.pages_total,
@@ -150,11 +152,22 @@ def cancelled(job: JobRecord) -> None:
 
 def document_state(job: JobRecord) -> str:
     """What the reading job's state makes of its document."""
-    if job.stage in ("analyzing", "completed") or (job.state in ("failed", "cancelled") and job.result):
+    if job.stage in ("analyzing", "completed") or (job.state in ("failed", "cancelled") and _is_read(job)):
         return "completed"  # a failed analysis does not unread the pages
     if job.state in ("failed", "cancelled"):
         return "failed"
     return "uploaded" if job.state == "pending" else "processing"
+
+
+def _is_read(job: JobRecord) -> bool:
+    return "page_count" in (job.result or {})
+
+
+def _read_by(job: JobRecord, engines: set[str]) -> None:
+    """Notes the engines in the result, which is shown once the job is completed and saved with every change anyway."""
+    known = set((job.result or {}).get("engines", ()))
+    if engines - known:
+        job.result = {**(job.result or {}), "engines": sorted(known | engines)}
 
 
 def _start(job: JobRecord) -> None:

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -119,7 +120,7 @@ def test_versions_of_surfaces() -> None:
         ),
     ],
 )
-async def test_origins(settings: dict[str, str], origin: str, allowed: str | None) -> None:
+async def test_origins(settings: dict[str, Any], origin: str, allowed: str | None) -> None:
     """By the profile; a preflight needs no credential, is not counted, and is refused in the form of errors."""
     asking = {"origin": origin, "access-control-request-method": "POST", "access-control-request-headers": "x-api-key"}
     with tempfile.TemporaryDirectory(prefix="pm") as directory:

@@ -1,6 +1,7 @@
 """Records as the platform API shows them."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
@@ -242,7 +243,7 @@ def job(record: job_pb2.Job) -> shapes.Job:
         "progress": record.progress,
         "stage": record.stage,
         "config": _job_config(record.config),
-        "result": _job_result(record.result) if record.HasField("result") else None,
+        "result": _job_result(record) if record.HasField("result") else None,
         "error": {"code": record.error.code, "message": record.error.message} if record.HasField("error") else None,
         "attempts": record.attempts,
         "pages": {
@@ -299,7 +300,8 @@ def _job_config(config: job_pb2.JobConfig) -> shapes.JobConfig:
     }
 
 
-def _job_result(result: job_pb2.JobResult) -> shapes.JobResult:
+def _job_result(record: job_pb2.Job) -> shapes.JobResult:
+    result = record.result
     return {
         "text_length": result.text_length,
         "table_count": result.table_count,
@@ -308,11 +310,20 @@ def _job_result(result: job_pb2.JobResult) -> shapes.JobResult:
         "pages_failed": [{"page": one.page, "code": one.code, "message": one.message} for one in result.pages_failed],
         "processing_time_ms": result.processing_time_ms,
         "analysis_id": result.analysis_id or None,
+        "provenance": {
+            "engines": list(result.engines),
+            "model": None,
+            "prompt_sha256": None,
+            "template": None,
+            "template_version": None,
+            "started_at": time(record.started_at) if record.HasField("started_at") else None,
+            "completed_at": time(record.completed_at) if record.HasField("completed_at") else None,
+        },
     }
 
 
-def analysis(record: analysis_pb2.Analysis) -> shapes.Analysis:
-    """An analysis."""
+def analysis(record: analysis_pb2.Analysis, engines: Sequence[str]) -> shapes.Analysis:
+    """An analysis of a document whose pages these engines read."""
     completed = time(record.created_at)
     return {
         "id": record.id,
@@ -328,8 +339,11 @@ def analysis(record: analysis_pb2.Analysis) -> shapes.Analysis:
         },
         "cost_usd": record.cost_usd if record.HasField("cost_usd") else None,
         "provenance": {
+            "engines": list(engines),
             "model": record.model_version,
             "prompt_sha256": record.prompt_sha256 or None,
+            "template": None,
+            "template_version": None,
             "started_at": time(record.started_at) if record.HasField("started_at") else None,
             "completed_at": completed,
         },

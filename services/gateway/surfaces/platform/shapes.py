@@ -394,6 +394,18 @@ class PageFailure(TypedDict):
     message: str
 
 
+class Provenance(TypedDict):
+    """Where a result comes from: `engines` read the pages, `model` is the language model or analyzer, with versions."""
+
+    engines: list[str]
+    model: str | None
+    prompt_sha256: str | None
+    template: str | None
+    template_version: str | None
+    started_at: Time | None
+    completed_at: Time | None
+
+
 class JobResult(TypedDict):
     """What a job came to."""
 
@@ -404,6 +416,7 @@ class JobResult(TypedDict):
     pages_failed: list[PageFailure]
     processing_time_ms: int
     analysis_id: Uuid | None
+    provenance: Provenance
 
 
 class JobError(TypedDict):
@@ -459,15 +472,6 @@ class TokenUsage(TypedDict):
     input_tokens: int
     output_tokens: int
     total_tokens: int
-
-
-class Provenance(TypedDict):
-    """Where a result comes from."""
-
-    model: str
-    prompt_sha256: str | None
-    started_at: Time | None
-    completed_at: Time
 
 
 class Analysis(TypedDict):
