@@ -210,7 +210,7 @@ def _problems(endpoint: AnyEndpoint) -> set[int]:
         statuses |= {401, 403}
     if endpoint.counted:
         statuses.add(429)
-    if _PARAMETER.search(endpoint.path):
+    if any(name not in NAMES for name in _PARAMETER.findall(endpoint.path)):
         statuses.add(404)
     if not issubclass(endpoint.query, LooseQuery):
         statuses.add(422)

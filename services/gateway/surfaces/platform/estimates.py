@@ -9,6 +9,8 @@ from services.gateway import polling
 from services.gateway.dry_runs import Estimate
 from services.gateway.neighbours import Neighbours
 
+_PRICES_SECONDS = 30.0  # the first that is asked for a model loads the table of prices
+
 
 async def of_upload(neighbours: Neighbours, found: preview_pb2.PreviewResponse, job: job_pb2.JobConfig) -> Estimate:
     """Reading a file that was looked through, and the analysis that was asked with it, if any. Raises as `analysis`."""
@@ -49,7 +51,7 @@ async def analysis(
 ) -> estimate_pb2.EstimateResponse:
     """What `analysis` says. Raises InvalidArgument for what it would refuse, Unavailable."""
     request = estimate_pb2.EstimateRequest(config=config, characters=characters)
-    return await client.call(neighbours.analysis.Estimate, request)
+    return await client.call(neighbours.analysis.Estimate, request, _PRICES_SECONDS)
 
 
 def _with(estimate: Estimate, before: float, told: estimate_pb2.EstimateResponse) -> Estimate:

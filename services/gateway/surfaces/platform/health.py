@@ -6,7 +6,7 @@ from starlette.responses import Response
 
 from mesh import client
 from pagemesh.auth.v1 import auth_pb2
-from services.gateway import VERSION
+from services.gateway import VERSION, problems
 from services.gateway.answers import json_response
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
 from services.gateway.neighbours import Neighbours
@@ -87,7 +87,10 @@ class Health:
             "version": VERSION,
             "services": {name: "healthy" if fine else "unhealthy" for name, fine in services.items()},
         }
-        return json_response(body, 503 if status == "unhealthy" else 200, {"cache-control": "no-store"})
+        headers = {"cache-control": "no-store"}
+        if status != "unhealthy":
+            return json_response(body, headers=headers)
+        return json_response(body, 503, {**headers, "retry-after": str(problems.RETRY_SECONDS)})
 
     async def status(self, call: Call[NoBody, NoQuery]) -> Response:
         """Figures of this gateway."""
