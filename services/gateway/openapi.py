@@ -22,6 +22,7 @@ DOCUMENTS = {"/openapi.json": ("All", ""), f"{PREFIX}/openapi.json": ("Platform"
 _REFERENCE = "#/components/schemas/{model}"
 _NAME, _UUID = {"type": "string"}, {"type": "string", "format": "uuid"}
 _JSON = "application/json"
+_KEY = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"  # HTTP takes blanks around a value away
 _NO_QUERY = (NoQuery, LooseQuery)
 _PARAMETER = re.compile(r"{(\w+)}")
 
@@ -150,7 +151,7 @@ def _parameters(endpoint: AnyEndpoint, schemas: _Schemas) -> list[dict[str, Any]
     if endpoint.query not in _NO_QUERY:
         query = _without_null(schemas.inline(endpoint.query))
         parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in query["properties"].items()]
-    key = [_header_parameter("Idempotency-Key", minLength=1, maxLength=255)] if endpoint.keyed else []
+    key = [_header_parameter("Idempotency-Key", minLength=1, maxLength=255, pattern=_KEY)] if endpoint.keyed else []
     return [*parameters, *map(_header_parameter, endpoint.request_headers), *key]
 
 
@@ -168,7 +169,7 @@ def _of_text(schema: dict[str, Any]) -> dict[str, Any]:
     return {**kept, "anyOf": choices} if choices else kept
 
 
-def _header_parameter(name: str, **limits: int) -> dict[str, Any]:
+def _header_parameter(name: str, **limits: int | str) -> dict[str, Any]:
     text = openapi_headers.description(name)
     return {"name": name, "in": "header", "description": text, "schema": {"type": "string", **limits}}
 

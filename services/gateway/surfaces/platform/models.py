@@ -47,9 +47,12 @@ Scope = Literal[
     "usage.read",
 ]
 
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]{1,64}@[^@\s\x00.]+(\.[^@\s\x00.]+)+$")]
+_ADDRESS = r"^[^@\s\x00]{1,64}@[^@\s\x00.]{1,63}(\.[^@\s\x00.]{1,63})+$"
+Email = Annotated[str, StringConstraints(max_length=254, pattern=_ADDRESS)]
 _NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NOT_BLANK)]
+# Something to be seen, and no control characters.
+_NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NAME)]
 Password = Annotated[Text, StringConstraints(max_length=1024)]
 Prompt = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=_NOT_BLANK)]
 Languages = Annotated[
@@ -70,6 +73,9 @@ def _check_key(key: SecretStr) -> SecretStr:
 
 
 ProviderKey = Annotated[SecretStr, Field(json_schema_extra=_KEY_SCHEMA), AfterValidator(_check_key)]
+
+_DAYS: JsonDict = {"pattern": r"^(19[7-9][0-9]|[2-6][0-9]{3})-[0-9]{2}-[0-9]{2}$"}
+StorableDay = Annotated[Day, Field(json_schema_extra=_DAYS), AfterValidator(lambda day: _in_range(day))]
 
 _DEEPEST_OPTIONS = 32
 
@@ -296,13 +302,8 @@ class JobsQuery(PageQuery):
 class UsageQuery(Query):
     """Which days."""
 
-    start_date: Day | None = Field(default=None, description="First day, UTC; the month's first without one.")
-    end_date: Day | None = Field(default=None, description="Last day, UTC; the last of the first day's month without.")
-
-    @field_validator("start_date", "end_date")
-    @classmethod
-    def _storable(cls, value: date | None) -> date | None:
-        return _in_range(value)
+    start_date: StorableDay | None = Field(default=None, description="First day, UTC; the month's first without one.")
+    end_date: StorableDay | None = Field(default=None, description="Last day, UTC; the last of that month without.")
 
 
 class AnalysesQuery(Query):
