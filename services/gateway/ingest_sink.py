@@ -1,7 +1,6 @@
 """The way of a file's bytes to ingest: its client-streaming `Upload`."""
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import grpc
@@ -41,8 +40,7 @@ class IngestSink:
         if self._config is not None:
             await self.write(b"")
         try:
-            with suppress(grpc.aio.BaseError):  # how the call ended says why
-                await self._call.done_writing()
+            await self._call.done_writing()
             return await self._call
         except errors.CALL_ERRORS as error:
             raise errors.from_rpc(error) from error
@@ -54,7 +52,7 @@ class IngestSink:
     async def _send(self, request: ingest_pb2.UploadRequest) -> None:
         try:
             await self._call.write(request)
-        except (asyncio.InvalidStateError, grpc.aio.BaseError):  # ingest has answered already: it refuses
+        except asyncio.InvalidStateError:  # ingest has answered already: it refuses
             await self.finish()
         except errors.CALL_ERRORS as error:
             raise errors.from_rpc(error) from error

@@ -1,7 +1,9 @@
 """Proto ⇄ domain."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _LANGUAGES_SECONDS = 30.0
 _AWAY_SECONDS = 3.0
+_HEARD_SECONDS = 2.0
 
 
 class Languages:
@@ -93,8 +96,10 @@ class IngestServicer(IngestServiceServicer):
         # Both before anything is stored.
         document_id = owned(organization_id, config.document_id, "document_id")
         to_uuid(config.job_id, "job_id")
-        await self._languages.require(config.job.languages)
-        stored = await upload.store(self._blobs, organization_id, _chunks(config, request_iterator), config.max_bytes)
+        async with _heard_out(request_iterator):
+            await self._languages.require(config.job.languages)
+            chunks = _chunks(config, request_iterator)
+            stored = await upload.store(self._blobs, organization_id, chunks, config.max_bytes)
         arrival = await self._arrivals.read(str(document_id), stored, config.job)
         try:
             response = await client.call(self._jobs.SubmitJob, _submission(config, stored, arrival))
@@ -119,8 +124,25 @@ class IngestServicer(IngestServiceServicer):
         if first is None or not first.HasField("config"):
             raise InvalidArgument("The first message is the config.", field="config")
         config = first.config
-        await self._languages.require(config.job.languages)
-        return await self._previews.of(config, _chunks(config, request_iterator))
+        async with _heard_out(request_iterator):
+            await self._languages.require(config.job.languages)
+            return await self._previews.of(config, _chunks(config, request_iterator))
+
+
+@asynccontextmanager
+async def _heard_out(requests: AsyncIterator[UploadRequest] | AsyncIterator[PreviewRequest]) -> AsyncIterator[None]:
+    """Takes for a moment what is still sent before a refusal goes out.
+
+    A caller in the middle of sending would hear from gRPC that the call was cancelled, and not why.
+    """
+    try:
+        yield
+    except PagemeshError:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HEARD_SECONDS):
+                async for _ in requests:
+                    continue
+        raise
 
 
 async def _config(requests: AsyncIterator[UploadRequest]) -> UploadConfig:

@@ -1,5 +1,6 @@
 """Dry runs tell what is to be expected and leave nothing behind; results tell where they come from."""
 
+import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator
@@ -10,6 +11,7 @@ import httpx
 import pytest
 
 from cli.background import Background
+from tests.support.broker import eventually
 from tests.support.client import ApiClient, Json
 from tests.support.documents import encrypted_pdf, mixed_pdf, text_pdf, truncated_pdf
 
@@ -87,6 +89,28 @@ async def test_a_file_too_large(api: ApiClient) -> None:
     assert 200 == limit.status_code
     answer = await _dry(api, text_pdf() + b"%" * (3 << 19))
     assert (413, "file_too_large") == (answer.status_code, answer.json()["error"])
+
+
+async def test_an_upload_that_breaks_off(stack: Background, api: ApiClient) -> None:
+    """Half of a file, and nobody there any more: what came is forgotten."""
+    before, begun = _files(stack), asyncio.Event()
+    request = api.http.build_request("POST", UPLOAD, files={"file": ("a.pdf", text_pdf() + b"%" * (4 << 20))})
+    whole = request.read()
+
+    async def pieces() -> AsyncIterator[bytes]:
+        yield whole[: len(whole) // 2]
+        begun.set()
+        await asyncio.Event().wait()
+
+    headers = {"content-type": request.headers["content-type"]}
+    sending = asyncio.create_task(api.http.post(UPLOAD, content=pieces(), headers=headers))
+    await begun.wait()
+    sending.cancel()
+    await eventually(lambda: _unchanged(stack, before))
+
+
+async def _unchanged(stack: Background, before: set[Path]) -> bool:
+    return before == _files(stack)
 
 
 async def test_an_analysis(api: ApiClient) -> None:

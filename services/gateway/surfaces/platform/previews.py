@@ -1,7 +1,6 @@
 """An upload that is only looked through: the same form and the same checks, but nothing is taken in."""
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import grpc
@@ -50,8 +49,7 @@ class Preview:
     async def _finish(self) -> PreviewResponse:
         assert self._call is not None
         try:
-            with suppress(grpc.aio.BaseError):  # how the call ended says why
-                await self._call.done_writing()
+            await self._call.done_writing()
             return await self._call
         except errors.CALL_ERRORS as error:
             raise errors.from_rpc(error) from error
@@ -60,7 +58,7 @@ class Preview:
         assert self._call is not None
         try:
             await self._call.write(request)
-        except (asyncio.InvalidStateError, grpc.aio.BaseError):  # ingest has answered already: it refuses
+        except asyncio.InvalidStateError:  # ingest has answered already: it refuses
             await self._finish()
         except errors.CALL_ERRORS as error:
             raise errors.from_rpc(error) from error
