@@ -16,6 +16,7 @@ from pagemesh.analysis.v1.analysis_pb2_grpc import add_AnalysisServiceServicer_t
 from pagemesh.auth.v1.auth_pb2_grpc import TokenServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub
 from services.analysis.choice import Choice
+from services.analysis.estimate import Estimates
 from services.analysis.servicer import AnalysisServicer
 from services.analysis.settings import AnalysisSettings
 from services.analysis.user_keys import UserKeys
@@ -39,7 +40,7 @@ async def serve(settings: AnalysisSettings, stop: asyncio.Event) -> None:
     await worker.start()
 
     def register(server: grpc.aio.Server) -> list[str]:
-        add_AnalysisServiceServicer_to_server(AnalysisServicer(analyst, provider), server)
+        add_AnalysisServiceServicer_to_server(AnalysisServicer(analyst, Estimates(choice), provider), server)
         return ["pagemesh.analysis.v1.AnalysisService"]
 
     checks = {"messaging": bus.check, "worker": worker.check}

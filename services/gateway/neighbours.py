@@ -7,6 +7,7 @@ import grpc
 from grpc_health.v1 import health_pb2_grpc
 
 from mesh import client
+from pagemesh.analysis.v1.analysis_pb2_grpc import AnalysisServiceStub
 from pagemesh.auth.v1.auth_pb2_grpc import AccountServiceStub, OrganizationServiceStub, TokenServiceStub
 from pagemesh.auth.v1.clients_pb2_grpc import OAuthClientServiceStub, OAuthServiceStub
 from pagemesh.auth.v1.keys_pb2_grpc import ApiKeyServiceStub
@@ -20,6 +21,7 @@ from pagemesh.results.v1.webhooks_pb2_grpc import WebhookServiceStub
 from services.gateway.settings import GatewaySettings
 
 if TYPE_CHECKING:  # names that the generated stubs have for type checkers alone
+    from pagemesh.analysis.v1.analysis_pb2_grpc import AnalysisServiceAsyncStub
     from pagemesh.auth.v1.auth_pb2_grpc import (
         AccountServiceAsyncStub,
         OrganizationServiceAsyncStub,
@@ -52,6 +54,7 @@ class Neighbours:
     sign_in: "SignInServiceAsyncStub"
     tokens: "TokenServiceAsyncStub"
     ingest: "IngestServiceAsyncStub"
+    analysis: "AnalysisServiceAsyncStub"
     jobs: "JobServiceAsyncStub"
     documents: "DocumentServiceAsyncStub"
     usage: "UsageServiceAsyncStub"
@@ -75,6 +78,7 @@ class Neighbours:
             sign_in=SignInServiceStub(channels["auth"]),
             tokens=TokenServiceStub(channels["auth"]),
             ingest=IngestServiceStub(channels["ingest"]),
+            analysis=AnalysisServiceStub(channels["analysis"]),
             jobs=JobServiceStub(channels["results"]),
             documents=DocumentServiceStub(channels["results"]),
             usage=UsageServiceStub(channels["results"]),

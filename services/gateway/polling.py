@@ -43,5 +43,10 @@ def retry_seconds(seconds_left: int | None, text_pages_left: int, ocr_pages_left
     Where nobody can expect anything yet, by the pages that are left to read.
     """
     if seconds_left is None:
-        seconds_left = round(text_pages_left * _TEXT_PAGE_SECONDS + ocr_pages_left * _OCR_PAGE_SECONDS)
+        seconds_left = round(reading_seconds(text_pages_left, ocr_pages_left))
     return max(1, min(_LONGEST_RETRY_SECONDS, seconds_left))
+
+
+def reading_seconds(text_pages: int, ocr_pages: int) -> float:
+    """About how long it takes to read so many pages."""
+    return text_pages * _TEXT_PAGE_SECONDS + ocr_pages * _OCR_PAGE_SECONDS

@@ -18,6 +18,7 @@ from pagemesh.ingest.v1.ingest_pb2_grpc import add_IngestServiceServicer_to_serv
 from pagemesh.ocr.v1.ocr_pb2_grpc import OcrServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
 from services.ingest.arrival import Arrivals
+from services.ingest.preview import Previews
 from services.ingest.searchable_pdfs import SearchablePdfs
 from services.ingest.servicer import IngestServicer, Languages
 from services.ingest.settings import IngestSettings
@@ -51,7 +52,7 @@ async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
         jobs, documents = JobServiceStub(results), DocumentServiceStub(results)
         languages = Languages(OcrServiceStub(client.connect(settings.ocr_url, settings)))
         searchable = SearchablePdfs(sandbox, blobs, documents)
-        servicer = IngestServicer(blobs, jobs, languages, arrivals, searchable)
+        servicer = IngestServicer(blobs, jobs, languages, arrivals, searchable, Previews(sandbox))
         add_IngestServiceServicer_to_server(servicer, server)
         return ["pagemesh.ingest.v1.IngestService"]
 

@@ -70,7 +70,7 @@ class Control:
             if is_repeat and job.state != "failed" and job.attempts > 1:
                 return job
             _check_retriable(job, document)
-            if job.type == "text_extraction" and job.result is None:
+            if job.type == "text_extraction" and not pipeline.was_read(job):
                 await tables.pages.forget_failed(document.id)
             wanted = pipeline.retried(job, document.state)
             recording = Recording(tables, self._blobs, self._forecast.seconds_left)

@@ -12,7 +12,7 @@ Each function changes the job in hand and returns the work to hand out next. Whe
 record, which settles a page once; so a fact that arrives twice, late or out of order changes nothing here either.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,7 @@ def inspected(job: JobRecord, pages: Sequence[PageToRead], already_read: frozens
     ]
 
 
-def settled(job: JobRecord, pages: Iterable[PageRecord]) -> None:
+def settled(job: JobRecord, pages: Collection[PageRecord]) -> None:
     """Pages that the record has just accepted, each for the first time."""
     if job.ended:
         return
@@ -80,6 +80,7 @@ def settled(job: JobRecord, pages: Iterable[PageRecord]) -> None:
             job.table_count += page.table_count
         else:
             job.pages_failed += 1
+    _read_by(job, {page.engine for page in pages if page.problem is None and page.engine})
     if job.pages_total:
         share = (job.pages_done + job.pages_failed) / job.pages_total
         top = _READ_BEFORE_ANALYSIS if job.config.get("analysis") else _READ
@@ -133,7 +134,7 @@ def failed(job: JobRecord, problem: Problem) -> None:
     _start(job)
     job.state = job.stage = "failed"
     job.error = problem
-    if problem.code in _PASSWORD_PROBLEMS or job.result is not None:
+    if problem.code in _PASSWORD_PROBLEMS or was_read(job):
         _forget_password(job)  # else another try needs it
 
 
@@ -154,7 +155,7 @@ def retried(job: JobRecord, document_state: str) -> Tasks:
     """
     job.state, job.error = "pending", None
     job.attempts += 1
-    if job.result is not None:
+    if job.type == "analysis" or was_read(job):
         return _analyze(job)
     job.pages_failed = 0
     return submitted(job, document_state)
@@ -167,6 +168,18 @@ def document_state(job: JobRecord) -> str:
     if job.state in ("failed", "cancelled"):
         return "failed"
     return "uploaded" if job.state == "pending" else "processing"
+
+
+def was_read(job: JobRecord) -> bool:
+    """Whether the job's reading came to its end, whatever became of the job since."""
+    return "page_count" in (job.result or {})
+
+
+def _read_by(job: JobRecord, engines: set[str]) -> None:
+    """Notes the engines in the result, which is shown once the job is completed and saved with every change anyway."""
+    known = set((job.result or {}).get("engines", ()))
+    if engines - known:
+        job.result = {**(job.result or {}), "engines": sorted(known | engines)}
 
 
 def _start(job: JobRecord) -> None:
@@ -189,6 +202,7 @@ def _complete(job: JobRecord) -> None:
 
 def _result(job: JobRecord, ocr_pages: int, failures: Iterable[tuple[int, Problem]]) -> dict[str, Any]:
     return {
+        **(job.result or {}),
         "text_length": job.text_length,
         "table_count": job.table_count,
         "page_count": job.pages_total,

@@ -249,7 +249,11 @@ class DocumentServicer(DocumentServiceServicer):
         document = await self._document(request.document_id)
         async with self._store.reading() as tables:
             analyses = await tables.analyses.list(document.id, _text(request.analysis_type))
-        return pb.ListAnalysesResponse(analyses=[convert.analysis_message(one) for one in analyses])
+            jobs = await tables.jobs.of_document(document.organization_id, document.id) if analyses else []
+        engines = {engine for job in jobs for engine in (job.result or {}).get("engines", ())}
+        return pb.ListAnalysesResponse(
+            analyses=[convert.analysis_message(one) for one in analyses], engines=sorted(engines)
+        )
 
     async def _document(self, document_id: str) -> DocumentRecord:
         owner = await self._sharing.owner()

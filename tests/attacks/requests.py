@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from pagemesh.analysis.v1.analysis_pb2 import AnalyzeRequest
+from pagemesh.analysis.v1.estimate_pb2 import EstimateRequest
 from pagemesh.auth.v1 import auth_pb2, clients_pb2, keys_pb2
 from pagemesh.auth.v1.provider_keys_pb2 import (
     DeleteProviderKeyRequest,
@@ -16,6 +17,7 @@ from pagemesh.auth.v1.provider_keys_pb2 import (
 )
 from pagemesh.auth.v1.receipts_pb2 import IssueReceiptRequest
 from pagemesh.ingest.v1.ingest_pb2 import UploadConfig, UploadRequest
+from pagemesh.ingest.v1.preview_pb2 import PreviewConfig, PreviewRequest
 from pagemesh.ocr.v1.ocr_pb2 import RecognizeRequest
 from pagemesh.results.v1 import results_pb2, usage_pb2, webhooks_pb2
 from pagemesh.results.v1.analysis_pb2 import AnalysisConfig
@@ -66,6 +68,10 @@ async def _credentials(attacker: Attacker) -> clients_pb2.ClientCredentials:
 async def _upload(attacker: Attacker) -> list[Message]:
     config = UploadConfig(original_filename="own.pdf", max_bytes=_MIB, priority=5)
     return [UploadRequest(config=config), UploadRequest(chunk=_PDF)]
+
+
+async def _preview(attacker: Attacker) -> list[Message]:
+    return [PreviewRequest(config=PreviewConfig(max_bytes=_MIB)), PreviewRequest(chunk=_PDF)]
 
 
 async def _submit_job(attacker: Attacker) -> list[Message]:
@@ -129,6 +135,8 @@ _TEMPLATES: dict[str, Callable[[Attacker], Awaitable[list[Message]]]] = {
     "AnalysisService.Analyze": _analyze,
     "ApiKeyService.CreateApiKey": _always(keys_pb2.CreateApiKeyRequest(name="another program")),
     "ApiKeyService.ListApiKeys": _always(keys_pb2.ListApiKeysRequest(page=1, per_page=100)),
+    "AnalysisService.Estimate": _always(EstimateRequest(config=_SUMMARY, characters=1_000)),
+    "IngestService.Preview": _preview,
     "IngestService.Upload": _upload,
     "JobService.SubmitAnalysis": _always(results_pb2.SubmitAnalysisRequest(config=_SUMMARY, priority=5)),
     "JobService.SubmitJob": _submit_job,

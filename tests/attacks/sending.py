@@ -14,7 +14,7 @@ from tests.support.documents import text_pdf
 
 Json = dict[str, Any]
 _JSON = "application/json"
-_BODIES: dict[str, Callable[[], Json]] = {
+BODIES: dict[str, Callable[[], Json]] = {
     "POST /api/v1/documents/{document_id}/analyze": lambda: {"analysis_type": "summary"},
     "PATCH /api/v1/organizations/me/members/{user_id}": lambda: {"is_active": False},
     "PUT /api/v1/users/me/api-key": lambda: {"anthropic_api_key": "sk-ant-api03-0123456789"},
@@ -63,7 +63,7 @@ class Sending:
 
 async def good(operation: Operation, attacker: Attacker, but: Field | None = None) -> Sending:
     """What the gateway should carry out for the attacker, on things of the attacker's own, `but` one to be set yet."""
-    make = _BODIES.get(operation.name, dict)
+    make = BODIES.get(operation.name, dict)
     sending = Sending(operation, body=make())
     for where in (*operation.ids(), *operation.words()):
         if where.what is not None and where != but:

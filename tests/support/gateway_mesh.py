@@ -35,7 +35,7 @@ from mesh.revocations import Revocations
 from mesh.server import MeshServer, ServiceSpec
 from pagemesh.auth.v1 import auth_pb2, auth_pb2_grpc
 from pagemesh.auth.v1.events_pb2 import IDENTITY_EVENT_KIND_SESSION_ENDED, IdentityEvent
-from pagemesh.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from pagemesh.ingest.v1 import ingest_pb2, ingest_pb2_grpc, preview_pb2
 from pagemesh.results.v1 import (
     analysis_pb2,
     job_control_pb2,
@@ -338,8 +338,21 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         self._blobs = blobs
         self.configs: list[ingest_pb2.UploadConfig] = []
         self.largest_chunk = 0
+        self.previews: list[bytes] = []
         self.breaks = False
         """While set, the connection seems to break when the document is made."""
+
+    async def Preview(
+        self, request_iterator: AsyncIterator[preview_pb2.PreviewRequest], context: object
+    ) -> preview_pb2.PreviewResponse:
+        config = (await anext(aiter(request_iterator))).config
+        content = config.head
+        async for piece in request_iterator:
+            content += piece.chunk
+        if not content.startswith(b"%PDF"):
+            raise InvalidArgument("The content is no PDF, PNG, JPEG or TIFF.", "INVALID_FILE_TYPE")
+        self.previews.append(content)
+        return preview_pb2.PreviewResponse(mime_type="application/pdf", pages=3, ocr_pages=1, characters=4_000)
 
     async def Upload(
         self, request_iterator: AsyncIterator[ingest_pb2.UploadRequest], context: object

@@ -1,7 +1,7 @@
 """The pipeline: every transition, and that repeated and late facts change nothing."""
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -82,6 +82,21 @@ def test_settled_pages_count() -> None:
     pipeline.settled(job, [read(2, "de", tables=1), read(3)])
     assert (3, 1, 9, 3) == (job.pages_done, job.pages_failed, job.text_length, job.table_count)
     assert (95, True) == (job.progress, pipeline.all_pages_settled(job))
+
+
+def test_engines_are_noted_as_pages_come() -> None:
+    """Each once, in whatever order; a job that was cancelled meanwhile has not read its document."""
+    job = reading_job()
+    pipeline.inspected(job, to_read(False, True, True), frozenset())
+    for number, engine in ((1, "text 1"), (3, "ocr 2"), (2, "ocr 2")):
+        pipeline.settled(job, [replace(read(number), engine=engine)])
+        assert "processing" == pipeline.document_state(job)
+    stopped = copy.deepcopy(job)
+    pipeline.cancelled(stopped)
+    assert "failed" == pipeline.document_state(stopped)
+    pipeline.finish_reading(job, Ending())
+    assert job.result is not None
+    assert (["ocr 2", "text 1"], 3) == (job.result["engines"], job.result["page_count"])
 
 
 def read_to_the_end(analysis: bool) -> tuple[JobRecord, list[NewTask]]:

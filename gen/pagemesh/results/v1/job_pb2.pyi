@@ -436,6 +436,7 @@ class JobResult(_message.Message):
     PAGES_FAILED_FIELD_NUMBER: _builtins.int
     PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     ANALYSIS_ID_FIELD_NUMBER: _builtins.int
+    ENGINES_FIELD_NUMBER: _builtins.int
     text_length: _builtins.int
     """Characters of text over all pages."""
     table_count: _builtins.int
@@ -452,6 +453,10 @@ class JobResult(_message.Message):
     def pages_failed(self) -> _containers.RepeatedCompositeFieldContainer[Global___PageFailure]:
         """Pages that could not be read."""
 
+    @_builtins.property
+    def engines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names and versions of the engines that read its pages, in alphabetical order."""
+
     def __init__(
         self,
         *,
@@ -462,10 +467,11 @@ class JobResult(_message.Message):
         pages_failed: _abc.Iterable[Global___PageFailure] | None = ...,
         processing_time_ms: _builtins.int = ...,
         analysis_id: _builtins.str = ...,
+        engines: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_id", b"analysis_id", "ocr_page_count", b"ocr_page_count", "page_count", b"page_count", "pages_failed", b"pages_failed", "processing_time_ms", b"processing_time_ms", "table_count", b"table_count", "text_length", b"text_length"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_id", b"analysis_id", "engines", b"engines", "ocr_page_count", b"ocr_page_count", "page_count", b"page_count", "pages_failed", b"pages_failed", "processing_time_ms", b"processing_time_ms", "table_count", b"table_count", "text_length", b"text_length"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

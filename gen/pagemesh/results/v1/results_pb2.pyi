@@ -768,18 +768,24 @@ class ListAnalysesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANALYSES_FIELD_NUMBER: _builtins.int
+    ENGINES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def analyses(self) -> _containers.RepeatedCompositeFieldContainer[_analysis_pb2.Analysis]:
         """Newest first."""
+
+    @_builtins.property
+    def engines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names and versions of the engines that read the document's pages."""
 
     def __init__(
         self,
         *,
         analyses: _abc.Iterable[_analysis_pb2.Analysis] | None = ...,
+        engines: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyses", b"analyses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyses", b"analyses", "engines", b"engines"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,10 +6,11 @@ from mesh import client
 from pagemesh.results.v1 import results_pb2
 from services.gateway.answers import accepted, json_response
 from services.gateway.callbacks import CallbackPolicy
+from services.gateway.dry_runs import Estimate
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, Keyed, get, post
 from services.gateway.feed import Feed
 from services.gateway.neighbours import Neighbours
-from services.gateway.surfaces.platform import PREFIX, models, render, shapes
+from services.gateway.surfaces.platform import PREFIX, estimates, models, render, shapes
 from services.gateway.surfaces.platform.asked import wanted_analysis
 from services.gateway.validation import NoBody, NoQuery
 
@@ -36,6 +37,7 @@ class Analyses:
                 models.AnalyzeBody,
                 problems=(409,),
                 keyed=Keyed(),
+                estimate=self.estimate,
                 scope="enrichment.write",
             ),
             get(
@@ -64,6 +66,11 @@ class Analyses:
         answer: shapes.AnalysisAccepted = {"job_id": job.id, "status": "pending", "message": "Analysis job created"}
         return accepted(answer, 202, f"{PREFIX}/jobs/{job.id}", render.retry_after(job))
 
+    async def estimate(self, call: Call[models.AnalyzeBody, NoQuery]) -> Estimate:
+        """What the analysis would take."""
+        config = wanted_analysis(call.body.analysis_type, call.body.prompt, call.body.options)
+        return await estimates.of_analysis(self._neighbours, call.ids["document_id"], config)
+
     async def list(self, call: Call[NoBody, models.AnalysesQuery]) -> Response:
         """Analyses of a document."""
         document_id = call.ids["document_id"]
@@ -71,6 +78,6 @@ class Analyses:
         found = await client.call(self._neighbours.documents.ListAnalyses, request)
         answer: shapes.Analyses = {
             "document_id": document_id,
-            "analyses": [render.analysis(one) for one in found.analyses],
+            "analyses": [render.analysis(one, found.engines) for one in found.analyses],
         }
         return json_response(answer)

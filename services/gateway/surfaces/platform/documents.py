@@ -11,6 +11,7 @@ from pagemesh.results.v1 import job_pb2, results_pb2
 from services.gateway import downloads, polling
 from services.gateway.answers import accepted, begun, json_response
 from services.gateway.callbacks import CallbackPolicy
+from services.gateway.dry_runs import Estimate
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, Keyed, get
 from services.gateway.feed import Feed
 from services.gateway.idempotency import reused
@@ -20,11 +21,12 @@ from services.gateway.neighbours import Neighbours
 from services.gateway.organizations import Organizations
 from services.gateway.plans import Usage
 from services.gateway.settings import GatewaySettings
-from services.gateway.surfaces.platform import PREFIX, models, render, shapes
+from services.gateway.surfaces.platform import PREFIX, estimates, models, render, shapes
 from services.gateway.surfaces.platform.asked import upload_form, wanted_job
 from services.gateway.surfaces.platform.erasures import DeleteQuery, Erasure, shown
-from services.gateway.uploads import Head, Sink, UploadReader, too_large
-from services.gateway.validation import NoBody, NoQuery
+from services.gateway.surfaces.platform.previews import Preview
+from services.gateway.uploads import Head, Opener, Sink, UploadReader, too_large
+from services.gateway.validation import NoBody, NoQuery, declared_length
 
 _MIB = 1 << 20
 _FORM_OVERHEAD_BYTES = _MIB
@@ -39,6 +41,7 @@ _SORTS = {
 }
 _PLACES = {"name": results_pb2.SEARCH_IN_NAME, "content": results_pb2.SEARCH_IN_CONTENT}
 
+_TYPES = ("application/pdf", "image/png", "image/jpeg", "image/tiff")
 _READ, _WRITE = "documents.read", "documents.write"
 
 
@@ -78,6 +81,7 @@ class Documents:
                 form=models.UploadForm,
                 problems=(400, 413, 415, 422, 429),
                 keyed=Keyed(),
+                estimate=self.estimate,
                 scope=_WRITE,
             ),
             get(
@@ -107,11 +111,9 @@ class Documents:
                 self.download,
                 "The original",
                 {
-                    200: Answer("All bytes.", media_types=("application/octet-stream",), headers=("ETag",)),
-                    206: Answer(
-                        "The range.", media_types=("application/octet-stream",), headers=("ETag", "Content-Range")
-                    ),
-                    304: Answer("The client has it."),
+                    200: Answer("All bytes.", media_types=_TYPES, headers=("ETag",)),
+                    206: Answer("The range.", media_types=_TYPES, headers=("ETag", "Content-Range")),
+                    304: Answer("The client has it.", headers=("ETag",)),
                 },
                 problems=(416,),
                 request_headers=("Range", "If-Range", "If-None-Match"),
@@ -131,15 +133,30 @@ class Documents:
         """Takes a document in."""
         upload = _Upload(self._neighbours, call, self._settings.upload_seconds, self._callbacks)
         await self._require_room(call.identity, upload)
-        organization = await self._organizations.get(call.identity.organization_id)
-        upload.max_bytes = max_bytes = organization.settings.max_file_size_mb * _MIB
-        if int(call.request.headers.get("content-length", "0")) > max_bytes + _FORM_OVERHEAD_BYTES:
-            raise too_large(max_bytes)
-        answer = await upload.run(UploadReader(call.form(), upload.open, max_bytes, self._settings.upload_held_bytes))
+        upload.max_bytes = await self._max_bytes(call)
+        answer = await upload.run(self._reader(call, upload.open, upload.max_bytes))
         self._feed.offer(answer.job)
         document = render.uploaded(answer.document, answer.job.id)
         retry_after = 1 + min(29, answer.document.file_size // _BYTES_PER_SECOND_OF_WORK)
         return accepted(document, 201, f"{PREFIX}/jobs/{answer.job.id}", retry_after)
+
+    async def estimate(self, call: Call[NoBody, NoQuery]) -> Estimate:
+        """What reading the file would take, which is opened and looked through, and then forgotten."""
+        await self._usage.require_room(call.identity)
+        preview = Preview(self._neighbours.ingest, self._settings.upload_seconds, await self._max_bytes(call))
+        found = await preview.run(self._reader(call, preview.open, preview.max_bytes))
+        return await estimates.of_upload(self._neighbours, found, preview.job)
+
+    def _reader(self, call: Call[NoBody, NoQuery], open_sink: Opener, max_bytes: int) -> UploadReader:
+        return UploadReader(call.form(), open_sink, max_bytes, self._settings.upload_held_bytes)
+
+    async def _max_bytes(self, call: Call[NoBody, NoQuery]) -> int:
+        """The largest file that the organization allows. Raises InvalidArgument when the request must be larger."""
+        organization = await self._organizations.get(call.identity.organization_id)
+        max_bytes: int = organization.settings.max_file_size_mb * _MIB
+        if declared_length(call.request) > max_bytes + _FORM_OVERHEAD_BYTES:
+            raise too_large(max_bytes)
+        return max_bytes
 
     async def _require_room(self, caller: Identity, upload: "_Upload") -> None:
         try:

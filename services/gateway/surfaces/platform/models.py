@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from mesh.addresses import LONGEST_URL
 from services.gateway.listing import PageQuery
-from services.gateway.validation import Body, Query, Text
+from services.gateway.validation import Body, Day, Flag, LooseQuery, Query, Text, WholeNumber
 
 AnalysisType = Literal[
     "summary",
@@ -48,15 +48,19 @@ Scope = Literal[
     "usage.read",
 ]
 
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]{1,64}@[^@\s\x00.]+(\.[^@\s\x00.]+)+$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
+_ADDRESS = r"^[^@\s\x00]{1,64}@[^@\s\x00.]{1,63}(\.[^@\s\x00.]{1,63})+$"
+Email = Annotated[str, StringConstraints(max_length=254, pattern=_ADDRESS)]
+_NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
+# Something to be seen, and no control characters.
+_NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NAME)]
 Password = Annotated[Text, StringConstraints(max_length=1024)]
-Prompt = Annotated[Text, StringConstraints(min_length=1, max_length=20_000)]
 CallbackUrl = Annotated[
     Text,
     StringConstraints(min_length=1, max_length=LONGEST_URL),
     Field(description="Told when the job has ended, by a signed POST (Standard Webhooks); http or https."),
 ]
+Prompt = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=_NOT_BLANK)]
 Languages = Annotated[
     str,
     StringConstraints(max_length=200, pattern=r"^[a-z]{3}(_[A-Za-z0-9]{1,16})*(\+[a-z]{3}(_[A-Za-z0-9]{1,16})*){0,9}$"),
@@ -75,6 +79,9 @@ def _check_key(key: SecretStr) -> SecretStr:
 
 
 ProviderKey = Annotated[SecretStr, Field(json_schema_extra=_KEY_SCHEMA), AfterValidator(_check_key)]
+
+_DAYS: JsonDict = {"pattern": r"^(19[7-9][0-9]|[2-6][0-9]{3})-[0-9]{2}-[0-9]{2}$"}
+StorableDay = Annotated[Day, Field(json_schema_extra=_DAYS), AfterValidator(lambda day: _in_range(day))]
 
 _DEEPEST_OPTIONS = 32
 
@@ -107,8 +114,8 @@ class BeginQuery(Query):
     )
 
 
-class FinishQuery(Query):
-    """What the provider sent back."""
+class FinishQuery(LooseQuery):
+    """What the provider sent back; with it comes what only some providers send (RFC 6749 section 4.1.2)."""
 
     code: str = Field(default="", description="As the provider sent it back.")
     state: str = Field(default="", description="As the provider sent it back; good once, for ten minutes.")
@@ -228,13 +235,24 @@ class AnalysisOptions(Body):
     @field_validator("output_schema")
     @classmethod
     def _storable(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None and (_depth(value) > _DEEPEST_OPTIONS or b"\\u0000" in orjson.dumps(value)):
-            raise ValueError(f"Nested deeper than {_DEEPEST_OPTIONS} levels, or with U+0000 in it")
+        if value is not None and not _is_storable(value):
+            raise ValueError(
+                f"Nested deeper than {_DEEPEST_OPTIONS} levels, or with U+0000 or an integer over 64 bits in it"
+            )
         return value
+
+
+# What a model cannot say of two fields: JSON Schema 2020-12, section 10.2.2.
+_WITH_PROMPT: JsonDict = {
+    "if": {"properties": {"analysis_type": {"enum": list(NEED_PROMPT)}}},
+    "then": {"properties": {"prompt": {"type": "string"}}, "required": ["prompt"]},
+}
 
 
 class AnalyzeBody(Body):
     """An analysis to make."""
+
+    model_config = ConfigDict(json_schema_extra=_WITH_PROMPT)
 
     analysis_type: AnalysisType
     prompt: Prompt | None = Field(default=None, description="Required for question_answering and custom.")
@@ -251,7 +269,7 @@ class UploadForm(BaseModel):
     analysis_type: AnalysisType | None = None
     prompt: Prompt | None = Field(default=None, description="Without an `analysis_type`, asks for a custom analysis.")
     languages: Languages = Field(default="eng", description="OCR languages, Tesseract codes joined by +.")
-    priority: int = Field(default=5, ge=0, le=9)
+    priority: WholeNumber = Field(default=5, ge=0, le=9)
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
     callback_url: CallbackUrl | None = None
 
@@ -276,7 +294,7 @@ class DocumentsQuery(PageQuery):
 class PagesQuery(PageQuery):
     """Which pages."""
 
-    blocks: bool = Field(default=False, description="With lines, words and their bounding boxes.")
+    blocks: Flag = Field(default=False, description="With lines, words and their bounding boxes.")
 
 
 class JobsQuery(PageQuery):
@@ -292,13 +310,8 @@ class JobsQuery(PageQuery):
 class UsageQuery(Query):
     """Which days."""
 
-    start_date: date | None = Field(default=None, description="First day, UTC; the month's first without one.")
-    end_date: date | None = Field(default=None, description="Last day, UTC; the last of the first day's month without.")
-
-    @field_validator("start_date", "end_date")
-    @classmethod
-    def _storable(cls, value: date | None) -> date | None:
-        return _in_range(value)
+    start_date: StorableDay | None = Field(default=None, description="First day, UTC; the month's first without one.")
+    end_date: StorableDay | None = Field(default=None, description="Last day, UTC; the last of that month without.")
 
 
 class AnalysesQuery(Query):
@@ -311,6 +324,13 @@ def _in_range(value: D | None) -> D | None:
     if value is not None and not 1970 <= value.year < 7000:
         raise ValueError("Between 1970 and 6999")
     return value
+
+
+def _is_storable(value: dict[str, Any]) -> bool:
+    try:
+        return _depth(value) <= _DEEPEST_OPTIONS and b"\\u0000" not in orjson.dumps(value)
+    except TypeError:
+        return False
 
 
 def _depth(value: object) -> int:

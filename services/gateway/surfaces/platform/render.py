@@ -1,6 +1,7 @@
 """Records as the platform API shows them."""
 
 import math
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
@@ -308,14 +309,23 @@ def _job_result(record: job_pb2.Job) -> shapes.JobResult:
         "pages_failed": [{"page": one.page, "code": one.code, "message": one.message} for one in result.pages_failed],
         "processing_time_ms": result.processing_time_ms,
         "analysis_id": result.analysis_id or None,
+        "provenance": {
+            "engines": list(result.engines),
+            "model": None,
+            "prompt_sha256": None,
+            "template": None,
+            "template_version": None,
+            "started_at": time(record.started_at) if record.HasField("started_at") else None,
+            "completed_at": time(record.completed_at) if record.HasField("completed_at") else None,
+        },
     }
     if record.state == job_pb2.JOB_STATE_CANCELLED:
         told["pages_spent"] = list(record.pages_spent)
     return told
 
 
-def analysis(record: analysis_pb2.Analysis) -> shapes.Analysis:
-    """An analysis."""
+def analysis(record: analysis_pb2.Analysis, engines: Sequence[str]) -> shapes.Analysis:
+    """An analysis of a document whose pages these engines read."""
     completed = time(record.created_at)
     return {
         "id": record.id,
@@ -331,8 +341,11 @@ def analysis(record: analysis_pb2.Analysis) -> shapes.Analysis:
         },
         "cost_usd": record.cost_usd if record.HasField("cost_usd") else None,
         "provenance": {
+            "engines": list(engines),
             "model": record.model_version,
             "prompt_sha256": record.prompt_sha256 or None,
+            "template": None,
+            "template_version": None,
             "started_at": time(record.started_at) if record.HasField("started_at") else None,
             "completed_at": completed,
         },
