@@ -163,7 +163,7 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _of_text(schema: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: value for name, value in schema.items() if name != "anyOf" and not (name == "default" and not value)}
+    kept = {name: value for name, value in schema.items() if name != "anyOf" and (name, value) != ("default", None)}
     choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
     if len(choices) == 1:
         return {**choices[0], **kept}

@@ -122,7 +122,7 @@ def wrong_fields(error: ValidationError) -> PagemeshError:
     """One entry for each field that is wrong."""
     details: dict[str, str] = {}
     for entry in error.errors(include_url=False, include_context=False, include_input=False):
-        details.setdefault(_name(entry["loc"]), entry["msg"])
+        details.setdefault(_name(entry["loc"]), entry["msg"].removeprefix("Value error, "))
     return invalid(details)
 
 

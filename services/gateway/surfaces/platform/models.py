@@ -88,8 +88,15 @@ _DEEPEST_OPTIONS = 32
 D = TypeVar("D", bound=date)
 
 
+_REGISTRATION: JsonDict = {
+    "examples": [{"email": "ada@example.org", "password": "correct-horse-battery", "full_name": "Ada Lovelace"}]
+}
+
+
 class RegisterBody(Body):
     """A new account."""
+
+    model_config = ConfigDict(json_schema_extra=_REGISTRATION)
 
     email: Email
     password: Annotated[Password, StringConstraints(min_length=10)]
@@ -181,8 +188,13 @@ class AcceptBody(Body):
     full_name: Name
 
 
+_API_KEY: JsonDict = {"examples": [{"name": "nightly import", "scopes": ["documents.write", "jobs.read"]}]}
+
+
 class ApiKeyBody(Body):
     """An API key to make."""
+
+    model_config = ConfigDict(json_schema_extra=_API_KEY)
 
     name: Name
     scopes: list[Scope] | None = Field(
@@ -246,6 +258,10 @@ class AnalysisOptions(Body):
 _WITH_PROMPT: JsonDict = {
     "if": {"properties": {"analysis_type": {"enum": list(NEED_PROMPT)}}},
     "then": {"properties": {"prompt": {"type": "string"}}, "required": ["prompt"]},
+    "examples": [
+        {"analysis_type": "summary"},
+        {"analysis_type": "question_answering", "prompt": "What was the revenue?"},
+    ],
 }
 
 
