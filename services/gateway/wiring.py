@@ -42,6 +42,9 @@ from services.gateway.surfaces.platform.pages import Pages
 from services.gateway.surfaces.platform.provider_keys import ProviderKeys
 from services.gateway.surfaces.platform.sign_in import SignIn
 from services.gateway.surfaces.platform.usage import UsageReport
+from services.gateway.surfaces.tasks.acceptance import Acceptance
+from services.gateway.surfaces.tasks.tasks import Tasks
+from services.gateway.surfaces.tasks.templates import Templates
 from services.gateway.traffic import Traffic
 
 _USAGE = "usage.read"
@@ -88,6 +91,8 @@ class Gateway:
             Pages(neighbours),
             Jobs(neighbours, self.feed, access),
             Analyses(neighbours, self.feed),
+            Tasks(neighbours, organizations, Acceptance(neighbours, organizations, usage, settings), self.feed, access),
+            Templates(neighbours),
             UsageReport(usage),
             Health(neighbours, readiness, self.traffic, settings.environment),
             Browsing(),

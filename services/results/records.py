@@ -117,7 +117,29 @@ class AnalysisRecord:
     total_tokens: int
     cost_usd: float | None
     prompt_sha256: str
+    template: str = ""
+    template_version: int = 0
     started_at: datetime | None = None
+    created_at: datetime | None = None
+    engine: str = ""
+    """Engines that read the document; drawn from its pages."""
+
+
+@dataclass(frozen=True)
+class TemplateRecord:
+    """A version of a template; `version` is 0 until it is recorded."""
+
+    name: str
+    description: str
+    instructions: str
+    output_schema: dict[str, Any] | None
+    model: str
+    variables: list[dict[str, Any]]
+    """`name`, `description`, `default`, `required` each."""
+    user_id: UUID
+    request_id: UUID | None = None
+    """Derives from what the caller chose to repeat the making by."""
+    version: int = 0
     created_at: datetime | None = None
 
 

@@ -32,6 +32,7 @@ from services.results.status import StatusFeed
 from services.results.store import Store
 from services.results.store.search import harmless
 from services.results.submission import Arrived, Submission
+from services.results.windows import window
 
 if TYPE_CHECKING:
     from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper as EnumTypeWrapper
@@ -111,7 +112,7 @@ class JobServicer(JobServiceServicer):
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: "Context") -> pb.ListJobsResponse:
         """See the proto."""
-        limit, offset = _window(request.page, request.per_page)
+        limit, offset = window(request.page, request.per_page)
         state = _choice(JobState, request.state, "JOB_STATE_", "state")
         kind = _choice(JobType, request.type, "JOB_TYPE_", "type")
         document_id = to_uuid(request.document_id, "document_id") if request.document_id else None
@@ -149,7 +150,7 @@ class DocumentServicer(DocumentServiceServicer):
 
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: "Context") -> pb.ListDocumentsResponse:
         """See the proto."""
-        limit, offset = _window(request.page, request.per_page)
+        limit, offset = window(request.page, request.per_page)
         state = _choice(DocumentState, request.state, "DOCUMENT_STATE_", "state")
         sort = _choice(pb.DocumentSort, request.sort, "DOCUMENT_SORT_", "sort")
         place = _choice(pb.SearchIn, request.search_in, "SEARCH_IN_", "search_in")
@@ -199,7 +200,7 @@ class DocumentServicer(DocumentServiceServicer):
 
     async def ListPages(self, request: pb.ListPagesRequest, context: "Context") -> pb.ListPagesResponse:
         """See the proto."""
-        limit, offset = _window(request.page, request.per_page)
+        limit, offset = window(request.page, request.per_page)
         document = await self._document(request.document_id)
         async with self._store.reading() as tables:
             pages, total = await tables.pages.list(document.id, limit, offset)
@@ -294,13 +295,6 @@ def _choice(kind: "EnumTypeWrapper[Any]", number: int, prefix: str, field: str) 
 def _text(value: str) -> str:
     """The text as PostgreSQL can compare it: it has no NUL character, so nothing of that name is there."""
     return value.replace("\0", "\ufffd")
-
-
-def _window(page: int, per_page: int) -> tuple[int, int]:
-    page, per_page = page or 1, per_page or 20
-    if page < 1 or not 1 <= per_page <= 100:
-        raise InvalidArgument("page is at least 1, per_page from 1 to 100.", field="page")
-    return per_page, (page - 1) * per_page
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -15,6 +15,7 @@ from services.results.store.jobs import Jobs
 from services.results.store.pages import Pages
 from services.results.store.search import Search
 from services.results.store.tasks import Tasks
+from services.results.store.templates import Templates
 from services.results.store.usage import Usage
 
 SCHEMA = "results"
@@ -32,6 +33,7 @@ class Transaction:
         self.analyses = Analyses(connection)
         self.tasks = Tasks(connection)
         self.usage = Usage(connection)
+        self.templates = Templates(connection)
 
 
 class Store:

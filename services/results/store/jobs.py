@@ -45,7 +45,7 @@ _SUBMIT = text("""
     )
     INSERT INTO tasks (id, job_id, kind, lane, pages, payload, headers)
     SELECT :task_id, id, :kind, :lane, '{}', :payload, CAST(:headers AS jsonb) FROM job
-    RETURNING created_at
+    RETURNING (SELECT created_at FROM document) AS created_at
 """)
 _INSERT = text("""
     INSERT INTO jobs (id, organization_id, user_id, document_id, type, priority, config, state, stage, progress)

@@ -391,12 +391,15 @@ class JobConfig(_message.Message):
     LANGUAGES_FIELD_NUMBER: _builtins.int
     ANALYSIS_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
     mode: Global___ReadMode.ValueType
     """What to read."""
     languages: _builtins.str
     """OCR languages, Tesseract codes joined by "+"."""
     password: _builtins.str
     """Opens an encrypted document."""
+    callback_url: _builtins.str
+    """URL to which word goes when the job has ended; empty: nobody is told."""
     @_builtins.property
     def analysis(self) -> _analysis_pb2.AnalysisConfig:
         """The analysis to do; absent: none."""
@@ -408,10 +411,11 @@ class JobConfig(_message.Message):
         languages: _builtins.str = ...,
         analysis: _analysis_pb2.AnalysisConfig | None = ...,
         password: _builtins.str = ...,
+        callback_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["analysis", b"analysis"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis", b"analysis", "languages", b"languages", "mode", b"mode", "password", b"password"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis", b"analysis", "callback_url", b"callback_url", "languages", b"languages", "mode", b"mode", "password", b"password"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -8,8 +8,9 @@ from services.gateway.answers import accepted, json_response
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, Keyed, get, post
 from services.gateway.feed import Feed
 from services.gateway.neighbours import Neighbours
+from services.gateway.problems import invalid
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
-from services.gateway.surfaces.platform.asked import wanted_analysis
+from services.gateway.template_use import analysis_by
 from services.gateway.validation import NoBody, NoQuery
 
 _PRIORITY = 5
@@ -49,10 +50,15 @@ class Analyses:
     async def analyze(self, call: Call[models.AnalyzeBody, NoQuery]) -> Response:
         """Starts an analysis."""
         document_id, body = call.ids["document_id"], call.body
+        if body.analysis_type is None and body.template is None:
+            raise invalid({"analysis_type": "Field required"})
+        config = await analysis_by(
+            self._neighbours.templates, body.template, body.analysis_type, body.prompt, body.options
+        )
         request = results_pb2.SubmitAnalysisRequest(
             document_id=document_id,
             job_id=call.origin.id("job"),
-            config=wanted_analysis(body.analysis_type, body.prompt, body.options),
+            config=config,
             priority=_PRIORITY,
         )
         job = (await client.call(self._neighbours.jobs.SubmitAnalysis, request)).job

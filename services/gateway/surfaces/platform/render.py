@@ -331,7 +331,10 @@ def analysis(record: analysis_pb2.Analysis) -> shapes.Analysis:
         "cost_usd": record.cost_usd if record.HasField("cost_usd") else None,
         "provenance": {
             "model": record.model_version,
+            "engine": record.engine or None,
             "prompt_sha256": record.prompt_sha256 or None,
+            "template": record.template or None,
+            "template_version": record.template_version or None,
             "started_at": time(record.started_at) if record.HasField("started_at") else None,
             "completed_at": completed,
         },
