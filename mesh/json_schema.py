@@ -1,11 +1,25 @@
-"""JSON Schemas (draft 2020-12) that callers give: whether one can be held against an object without going anywhere."""
+"""JSON Schemas (draft 2020-12) that callers give: whether one can be held against an object, and holding it.
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+Nothing is fetched, and nothing takes long: patterns run in linear time, and references are followed so many times.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import SchemaError as PatternError
+from pydantic_core import SchemaValidator, core_schema
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 MAX_BYTES = 64 << 10
 MAX_DEPTH = 24
 """Levels of objects and lists; messages of messages go no deeper than three times that."""
+
+
+_MOST_REFERENCES = 20_000
 
 
 class BadSchema(ValueError):
@@ -13,7 +27,10 @@ class BadSchema(ValueError):
 
 
 def check(schema: Mapping[str, Any]) -> None:
-    """Raises BadSchema unless this is a JSON Schema of an object, without references to other documents."""
+    """Raises BadSchema unless this is a JSON Schema of an object, without references to other documents.
+
+    Patterns have to be regular: no lookaround, no back references. `patternProperties` is not taken.
+    """
     # Imported here: most processes that know this module check no schema in all their life.
     from jsonschema import Draft202012Validator
     from jsonschema.exceptions import SchemaError
@@ -28,6 +45,56 @@ def check(schema: Mapping[str, Any]) -> None:
         raise BadSchema("It must describe an object.")
     if not all(reference.startswith("#") for reference in _references(schema)):
         raise BadSchema("It must not refer to other documents.")
+    _check_patterns(schema)
+
+
+def validator(schema: Mapping[str, Any]) -> "Draft202012Validator":
+    """Holds data against a schema that `check` let pass. Raises BadSchema, while it does, when that takes too long."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+    from referencing import Registry
+
+    followed = 0
+
+    def counting(keyword: str) -> "Callable[..., Iterator[ValidationError]]":
+        def follow(*asked: Any) -> "Iterator[ValidationError]":
+            nonlocal followed
+            followed += 1
+            if followed > _MOST_REFERENCES:
+                raise BadSchema("Its references take too long to follow.")
+            yield from Draft202012Validator.VALIDATORS[keyword](*asked) or ()
+
+        return follow
+
+    references = {keyword: counting(keyword) for keyword in ("$ref", "$dynamicRef")}
+    kind = extend(Draft202012Validator, {**references, "pattern": _matches})
+    bounded: Draft202012Validator = kind(schema, registry=Registry())  # empty: no reference is ever fetched
+    return bounded
+
+
+def _matches(asking: object, pattern: str, instance: object, within: Mapping[str, Any]) -> "Iterator[ValidationError]":
+    from jsonschema.exceptions import ValidationError
+
+    if isinstance(instance, str) and not _pattern(pattern).isinstance_python(instance):
+        yield ValidationError(f"{instance[:100]!r} does not match {pattern!r}")
+
+
+@lru_cache(maxsize=256)
+def _pattern(pattern: str) -> SchemaValidator:
+    return SchemaValidator(core_schema.str_schema(pattern=pattern, regex_engine="rust-regex"))
+
+
+def _check_patterns(schema: object) -> None:
+    if isinstance(schema, Mapping):
+        if isinstance(schema.get("patternProperties"), Mapping):
+            raise BadSchema("patternProperties is not taken.")
+        if isinstance(pattern := schema.get("pattern"), str):
+            try:
+                _pattern(pattern)
+            except PatternError as error:
+                raise BadSchema(f"This pattern is not taken: {pattern[:100]!r}.") from error
+    for inner in _inside(schema):
+        _check_patterns(inner)
 
 
 def depth(value: object) -> int:
