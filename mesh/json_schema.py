@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import orjson
 from pydantic_core import SchemaError as PatternError
 from pydantic_core import SchemaValidator, core_schema
 
@@ -37,6 +38,8 @@ def check(schema: Mapping[str, Any]) -> None:
 
     if depth(schema) > MAX_DEPTH:
         raise BadSchema(f"It is nested too deeply: deeper than {MAX_DEPTH} levels.")
+    if len(orjson.dumps(schema)) > MAX_BYTES:
+        raise BadSchema(f"It is larger than {MAX_BYTES} bytes.")
     try:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
@@ -67,7 +70,7 @@ def validator(schema: Mapping[str, Any]) -> "Draft202012Validator":
         return follow
 
     references = {keyword: counting(keyword) for keyword in ("$ref", "$dynamicRef")}
-    kind = extend(Draft202012Validator, {**references, "pattern": _matches})
+    kind = extend(Draft202012Validator, {**references, "pattern": _matches})  # type: ignore[no-untyped-call]  # it has none
     bounded: Draft202012Validator = kind(schema, registry=Registry())  # empty: no reference is ever fetched
     return bounded
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import Mapping
 from uuid import UUID
 
-import orjson
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
@@ -59,11 +58,8 @@ def _check_variables(template: Template) -> None:
 
 
 def _check_schema(schema: Struct) -> None:
-    plain = MessageToDict(schema)
-    small = len(orjson.dumps(plain)) <= json_schema.MAX_BYTES
-    _require(small, "output_schema", f"Larger than {json_schema.MAX_BYTES} bytes.")
     try:
-        json_schema.check(plain)
+        json_schema.check(MessageToDict(schema))
     except json_schema.BadSchema as error:
         raise InvalidArgument(str(error), field="output_schema") from error
 

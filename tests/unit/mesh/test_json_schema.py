@@ -43,6 +43,7 @@ def test_good_ones(schema: dict[str, Any]) -> None:
         ({"properties": {"a": {"pattern": "(a"}}}, "regex"),
         ({"patternProperties": {"(a+)+$": {}}}, "patternProperties"),
         ({"allOf": [{"$ref": "file:///etc/passwd"}]}, "other documents"),
+        ({"description": "x" * 65_536}, "larger"),
         (nested(MAX_DEPTH + 1), "deep"),
         (nested(2_001), "deep"),
     ],
@@ -68,4 +69,5 @@ def test_patterns_and_references_take_no_time() -> None:
 
 def test_depth() -> None:
     """Levels of objects and lists."""
-    assert [0, 1, 1, 2, 3] == [depth(each) for each in ("a", {}, [], [{}], {"a": [1, {"b": 2}]})]
+    values: list[Any] = ["a", {}, [], [{}], {"a": [1, {"b": 2}]}]
+    assert [0, 1, 1, 2, 3] == [depth(each) for each in values]

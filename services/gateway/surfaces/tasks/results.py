@@ -30,12 +30,16 @@ class TaskBodies:
         if job.state != job_pb2.JOB_STATE_COMPLETED:
             return orjson.dumps(render.task(job))
         key = (job.organization_id, job.id)
-        body = self._remembered.get(key)
-        if body is None:
+        if key not in self._remembered:
             body = await self._finished(job)
             self._remember(key, body)
-        self._remembered.move_to_end(key) if key in self._remembered else None
-        return body
+            return body
+        self._remembered.move_to_end(key)
+        return self._remembered[key]
+
+    def forget(self, key: Key) -> None:
+        """Keeps nothing of a task that was erased."""
+        self._size -= len(self._remembered.pop(key, b""))
 
     async def _finished(self, job: job_pb2.Job) -> bytes:
         request = GetTextTaskResultRequest(task_id=job.id)

@@ -6,6 +6,7 @@ from starlette.responses import Response, StreamingResponse
 
 from mesh import client
 from mesh.errors import NotFound
+from mesh.identity import Identity
 from pagemesh.results.v1 import job_pb2, results_pb2
 from pagemesh.results.v1.text_tasks_pb2 import DeleteTextTaskRequest
 from services.gateway import polling
@@ -120,16 +121,21 @@ class Tasks:
 
     async def create(self, call: Call[models.TaskBody, NoQuery]) -> Response:
         """Accepts a text."""
-        return await self._accepted(call.identity.organization_id, await self._acceptance.text(call))
+        days = await self._retention_days(call.identity)
+        return self._accepted(await self._acceptance.text(call), days)
 
     async def create_of_file(self, call: Call[NoBody, NoQuery]) -> Response:
         """Accepts a file."""
-        return await self._accepted(call.identity.organization_id, await self._acceptance.file(call))
+        days = await self._retention_days(call.identity)
+        return self._accepted(await self._acceptance.file(call), days)
 
-    async def _accepted(self, organization_id: str, job: job_pb2.Job) -> Response:
+    async def _retention_days(self, caller: Identity) -> int:
+        """Asked for before anything is accepted: an answer must not fail afterwards."""
+        return (await self._organizations.get(caller.organization_id)).settings.retention_days
+
+    def _accepted(self, job: job_pb2.Job, retention_days: int) -> Response:
         self._feed.offer(job)
-        organization = await self._organizations.get(organization_id)
-        answer = render.accepted(job, organization.settings.retention_days)
+        answer = render.accepted(job, retention_days)
         return accepted(answer, 202, f"{_TASKS}/{job.id}", platform.retry_after(job))
 
     async def find(self, call: Call[NoBody, models.TasksQuery]) -> Response:
@@ -184,6 +190,7 @@ class Tasks:
         answer = await client.call(self._neighbours.text_tasks.DeleteTextTask, request)
         if not answer.HasField("cancelled"):
             self._feed.gone(_key(call))
+            self._bodies.forget(_key(call))
             return Response(status_code=204)
         self._feed.offer(answer.cancelled)
         return json_response(render.task(answer.cancelled), 202, {"location": f"{_TASKS}/{task_id}"})
