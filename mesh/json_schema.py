@@ -38,7 +38,7 @@ def check(schema: Mapping[str, Any]) -> None:
 
     if depth(schema) > MAX_DEPTH:
         raise BadSchema(f"It is nested too deeply: deeper than {MAX_DEPTH} levels.")
-    if len(orjson.dumps(schema)) > MAX_BYTES:
+    if _size(schema) > MAX_BYTES:
         raise BadSchema(f"It is larger than {MAX_BYTES} bytes.")
     try:
         Draft202012Validator.check_schema(schema)
@@ -49,6 +49,13 @@ def check(schema: Mapping[str, Any]) -> None:
     if not all(reference.startswith("#") for reference in _references(schema)):
         raise BadSchema("It must not refer to other documents.")
     _check_patterns(schema)
+
+
+def _size(schema: Mapping[str, Any]) -> int:
+    try:
+        return len(orjson.dumps(schema))
+    except TypeError as error:  # an integer beyond 64 bits
+        raise BadSchema("It holds a number that is too large.") from error
 
 
 def validator(schema: Mapping[str, Any]) -> "Draft202012Validator":

@@ -1,8 +1,7 @@
 """Analyses that are asked for by the name of a template: looked up before anything is accepted."""
 
+import json
 from typing import TYPE_CHECKING
-
-import orjson
 
 from mesh import client
 from pagemesh.results.v1 import analysis_pb2
@@ -65,4 +64,4 @@ def _without(
 
 def _values(options: models.AnalysisOptions | None) -> dict[str, str]:
     given = (options.variables if options else None) or {}
-    return {name: value if isinstance(value, str) else orjson.dumps(value).decode() for name, value in given.items()}
+    return {name: value if isinstance(value, str) else json.dumps(value) for name, value in given.items()}

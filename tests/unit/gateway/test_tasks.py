@@ -111,6 +111,20 @@ async def test_options_of_a_form_are_json(client: httpx.AsyncClient, options: st
     assert (422, [field]) == (answer.status_code, list(answer.json()["details"]))
 
 
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (TASKS, {"text": "x", "options": {"output_schema": {"maximum": 10**30}}}),
+        ("/api/v1/templates", {"name": "a", "instructions": "x", "output_schema": {"maximum": 10**30}}),
+    ],
+)
+async def test_numbers_that_nobody_can_hold(client: httpx.AsyncClient, path: str, body: dict[str, Any]) -> None:
+    """In a schema they are told as wrong."""
+    answer = await client.post(path, json=body)
+    assert 422 == answer.status_code
+    assert [True] == [name.endswith("output_schema") for name in answer.json()["details"]]
+
+
 async def test_only_texts_may_be_large(client: httpx.AsyncClient) -> None:
     """Other bodies stay what they are; a text's is refused while it comes in."""
     headers = {"content-type": "application/json"}

@@ -44,6 +44,7 @@ def test_good_ones(schema: dict[str, Any]) -> None:
         ({"patternProperties": {"(a+)+$": {}}}, "patternProperties"),
         ({"allOf": [{"$ref": "file:///etc/passwd"}]}, "other documents"),
         ({"description": "x" * 65_536}, "larger"),
+        ({"maximum": 10**400}, "too large"),
         (nested(MAX_DEPTH + 1), "deep"),
         (nested(2_001), "deep"),
     ],

@@ -71,6 +71,14 @@ def _check_key(key: SecretStr) -> SecretStr:
     return key
 
 
+def _usable(schema: dict[str, Any]) -> dict[str, Any]:
+    json_schema.check(schema)
+    if b"\\u0000" in orjson.dumps(schema):
+        raise ValueError("With U+0000 in it")
+    return schema
+
+
+OutputSchema = Annotated[dict[str, Any], AfterValidator(_usable)]
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 CallbackUrl = Annotated[str, StringConstraints(max_length=2_048, pattern=r"^https?://[^\s\x00]+$")]
 
@@ -221,21 +229,12 @@ class AnalysisOptions(Body):
     extract_tables: bool | None = None
     summarize: bool | None = None
     model: Annotated[Text, StringConstraints(min_length=1, max_length=200)] | None = None
-    output_schema: dict[str, Any] | None = Field(default=None, description="JSON Schema that `result_data` must meet.")
+    output_schema: OutputSchema | None = Field(default=None, description="JSON Schema that `result_data` must meet.")
     num_tags: int | None = Field(default=None, ge=1, le=50, description="How many tags at most.")
     exclude_tags: list[Annotated[Text, StringConstraints(max_length=200)]] | None = Field(default=None, max_length=100)
     variables: dict[VariableName, VariableText | bool | int | float] | None = Field(
         default=None, max_length=32, description="Values of the template's variables."
     )
-
-    @field_validator("output_schema")
-    @classmethod
-    def _usable(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None:
-            json_schema.check(value)
-            if b"\\u0000" in orjson.dumps(value):
-                raise ValueError("With U+0000 in it")
-        return value
 
 
 class AnalyzeBody(Body):

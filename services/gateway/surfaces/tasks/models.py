@@ -1,11 +1,18 @@
 """What requests about tasks and templates must hold."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from services.gateway.listing import PageQuery
-from services.gateway.surfaces.platform.models import AnalysisOptions, CallbackUrl, Languages, Password, TemplateName
+from services.gateway.surfaces.platform.models import (
+    AnalysisOptions,
+    CallbackUrl,
+    Languages,
+    OutputSchema,
+    Password,
+    TemplateName,
+)
 from services.gateway.texts import MAX_CHARACTERS
 from services.gateway.validation import Body, Query, Text
 
@@ -65,7 +72,7 @@ class TemplateChange(Body):
         description="What to do. `{{text}}` stands for the document, `{{name}}` for a declared variable;"
         " nothing else may stand in double braces."
     )
-    output_schema: dict[str, Any] | None = Field(
+    output_schema: OutputSchema | None = Field(
         default=None, description="JSON Schema (2020-12) of an object that `result_data` must meet; null: none."
     )
     model: Model | None = Field(default=None, description="The model to ask; null: the usual one.")
