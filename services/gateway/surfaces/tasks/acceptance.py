@@ -26,6 +26,8 @@ _MIB = 1 << 20
 _PRIORITY = 5
 _TEXT_NAME = "text.txt"
 
+_Call = Call[models.TaskBody, NoQuery] | Call[NoBody, NoQuery]
+
 
 class Acceptance:
     """Accepts tasks."""
@@ -81,14 +83,14 @@ class Acceptance:
         name = template or models.DEFAULT_TEMPLATE
         return await analysis_by(self._neighbours.templates, name, None, None, options)
 
-    async def _require_room(self, call: Call[models.TaskBody, NoQuery] | Call[NoBody, NoQuery]) -> None:
+    async def _require_room(self, call: _Call) -> None:
         try:
             await self._usage.require_room(call.identity)
         except TooMuch:
             if not (call.origin.is_repeat and await self._is_made(call)):
                 raise
 
-    async def _is_made(self, call: Call[models.TaskBody, NoQuery] | Call[NoBody, NoQuery]) -> bool:
+    async def _is_made(self, call: _Call) -> bool:
         """Whether a try that nobody finished has made the task already: a repeat takes no room."""
         made = ids.owned(call.identity.organization_id, call.origin.id("job"), "job_id")
         try:
@@ -132,9 +134,7 @@ class _File:
         return _checked(self._call, sent.job, self._job)
 
 
-def _config(
-    call: Call[models.TaskBody, NoQuery] | Call[NoBody, NoQuery], name: str, job: job_pb2.JobConfig
-) -> ingest_pb2.UploadConfig:
+def _config(call: _Call, name: str, job: job_pb2.JobConfig) -> ingest_pb2.UploadConfig:
     return ingest_pb2.UploadConfig(
         document_id=call.origin.id("document"),
         job_id=call.origin.id("job"),
@@ -145,9 +145,7 @@ def _config(
     )
 
 
-def _checked(
-    call: Call[models.TaskBody, NoQuery] | Call[NoBody, NoQuery], made: job_pb2.Job, asked: job_pb2.JobConfig
-) -> job_pb2.Job:
+def _checked(call: _Call, made: job_pb2.Job, asked: job_pb2.JobConfig) -> job_pb2.Job:
     told = (made.config.mode, made.config.languages) == (asked.mode, asked.languages)
     if call.origin.is_repeat and not (told and same(made.config.analysis, asked.analysis)):
         raise reused()
