@@ -16,6 +16,8 @@ from pagemesh.auth.v1.signin_pb2_grpc import SignInServiceStub
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from pagemesh.results.v1.erasures_pb2_grpc import ErasureServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
+from pagemesh.results.v1.templates_pb2_grpc import TemplateServiceStub
+from pagemesh.results.v1.text_tasks_pb2_grpc import TextTaskServiceStub
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceStub
 from pagemesh.results.v1.webhooks_pb2_grpc import WebhookServiceStub
 from services.gateway.settings import GatewaySettings
@@ -34,6 +36,8 @@ if TYPE_CHECKING:  # names that the generated stubs have for type checkers alone
     from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceAsyncStub
     from pagemesh.results.v1.erasures_pb2_grpc import ErasureServiceAsyncStub
     from pagemesh.results.v1.results_pb2_grpc import DocumentServiceAsyncStub, JobServiceAsyncStub
+    from pagemesh.results.v1.templates_pb2_grpc import TemplateServiceAsyncStub
+    from pagemesh.results.v1.text_tasks_pb2_grpc import TextTaskServiceAsyncStub
     from pagemesh.results.v1.usage_pb2_grpc import UsageServiceAsyncStub
     from pagemesh.results.v1.webhooks_pb2_grpc import WebhookServiceAsyncStub
 
@@ -60,6 +64,8 @@ class Neighbours:
     usage: "UsageServiceAsyncStub"
     webhooks: "WebhookServiceAsyncStub"
     erasures: "ErasureServiceAsyncStub"
+    templates: "TemplateServiceAsyncStub"
+    text_tasks: "TextTaskServiceAsyncStub"
     health: dict[str, health_pb2_grpc.HealthStub]
     """Health by service name."""
 
@@ -84,6 +90,8 @@ class Neighbours:
             usage=UsageServiceStub(channels["results"]),
             webhooks=WebhookServiceStub(channels["results"]),
             erasures=ErasureServiceStub(channels["results"]),
+            templates=TemplateServiceStub(channels["results"]),
+            text_tasks=TextTaskServiceStub(channels["results"]),
             health={name: health_pb2_grpc.HealthStub(channel) for name, channel in channels.items()},
         )
 

@@ -46,6 +46,9 @@ from services.gateway.surfaces.platform.provider_keys import ProviderKeys
 from services.gateway.surfaces.platform.sign_in import SignIn
 from services.gateway.surfaces.platform.usage import UsageReport
 from services.gateway.surfaces.platform.webhooks import Webhooks
+from services.gateway.surfaces.tasks.acceptance import Acceptance
+from services.gateway.surfaces.tasks.tasks import Tasks
+from services.gateway.surfaces.tasks.templates import Templates
 from services.gateway.traffic import Traffic
 
 _USAGE = "usage.read"
@@ -81,6 +84,7 @@ class Gateway:
         terms = Terms(settings.idempotency_seconds, settings.idempotency_lease_seconds)
         idempotency = Idempotency(entries, Sealing(settings.idempotency_secret.get_secret_value()), terms)
         callbacks = CallbackPolicy(settings.allowed_private_networks)
+        acceptance = Acceptance(neighbours, organizations, usage, settings, callbacks)
         surfaces = (
             Accounts(neighbours, revocations),
             SignIn(neighbours, revocations),
@@ -95,6 +99,8 @@ class Gateway:
             Analyses(neighbours, self.feed, callbacks),
             JobControl(neighbours, self.feed),
             Webhooks(neighbours, callbacks),
+            Tasks(neighbours, organizations, acceptance, self.feed, access),
+            Templates(neighbours),
             UsageReport(usage),
             Erasures(neighbours),
             Health(neighbours, readiness, self.traffic, settings.environment),

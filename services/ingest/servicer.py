@@ -99,7 +99,7 @@ class IngestServicer(IngestServiceServicer):
         async with _heard_out(request_iterator):
             await self._languages.require(config.job.languages)
             chunks = _chunks(config, request_iterator)
-            stored = await upload.store(self._blobs, organization_id, chunks, config.max_bytes)
+            stored = await upload.store(self._blobs, organization_id, chunks, config.max_bytes, config.plain_text)
         arrival = await self._arrivals.read(str(document_id), stored, config.job)
         try:
             response = await client.call(self._jobs.SubmitJob, _submission(config, stored, arrival))
@@ -173,5 +173,10 @@ def _submission(config: UploadConfig, stored: upload.Stored, arrival: Arrival | 
         storage_key=stored.key,
     )
     return SubmitJobRequest(
-        document=document, job_id=config.job_id, config=config.job, priority=config.priority, arrival=arrival
+        document=document,
+        job_id=config.job_id,
+        config=config.job,
+        priority=config.priority,
+        arrival=arrival,
+        job_type=config.job_type,
     )

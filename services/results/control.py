@@ -48,7 +48,7 @@ class Control:
                 return job
             if job.ended:
                 raise IllegalState(f"The job is {job.state} already.", state=job.state)
-            reads = job.type == "text_extraction"
+            reads = job.reads
             pipeline.cancelled(job, await tables.pages.spent(document.id) if reads else None)
             recording = Recording(tables, self._blobs, self._forecast.seconds_left)
             await recording.decide(job, document, [], context.outgoing_headers())
@@ -64,13 +64,13 @@ class Control:
         """
         async with self._store.transaction() as tables:
             seen = await _visible(tables, organization_id, job_id, owner)
-            if seen.type != "text_extraction":  # else its own lock is the same one
+            if not seen.reads:  # else its own lock is the same one
                 await tables.jobs.lock_reading(organization_id, seen.document_id)
             job, document = await _locked(tables, job_id)
             if is_repeat and job.state != "failed" and job.attempts > 1:
                 return job
             _check_retriable(job, document)
-            if job.type == "text_extraction" and not pipeline.was_read(job):
+            if job.reads and not pipeline.was_read(job):
                 await tables.pages.forget_failed(document.id)
             wanted = pipeline.retried(job, document.state)
             recording = Recording(tables, self._blobs, self._forecast.seconds_left)
@@ -78,10 +78,13 @@ class Control:
         await self._carry_out(recording)
         return job
 
-    async def delete(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> bool:
-        """Hides the document and stops the work of its jobs; False when there is none to hide. Raises Unavailable."""
+    async def delete(self, organization_id: UUID, document_id: UUID, owner: UUID | None, of_task: bool = False) -> bool:
+        """Hides the document, or a task's, and stops the work of its jobs; False when there is none to hide.
+
+        Raises Unavailable.
+        """
         async with self._store.transaction() as tables:
-            hidden = await hide(tables, organization_id, document_id, owner)
+            hidden = await hide(tables, organization_id, document_id, owner, of_task)
         if hidden:
             await self._aftermath.of(hidden)
         return hidden is not None

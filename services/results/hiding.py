@@ -24,16 +24,21 @@ class Hidden:
     """Tasks that nobody wants any more."""
 
 
-async def hide(tables: Transaction, organization_id: UUID, document_id: UUID, owner: UUID | None) -> Hidden | None:
-    """Hides the document and cancels its jobs; None when there is none to hide."""
+async def hide(
+    tables: Transaction, organization_id: UUID, document_id: UUID, owner: UUID | None, of_task: bool | None = None
+) -> Hidden | None:
+    """Hides the document and cancels its jobs; None when there is none to hide.
+
+    `of_task` says whether it has to be the input of a task, which is no document to anybody; None: either.
+    """
     # The reading job, then the others, then the document: as everywhere, so that two transactions never wait for each
     # other. Who adds an analysis holds the reading job: once we have that, none is missed.
-    reading = [job.id for job in await tables.jobs.of_document(organization_id, document_id) if _is_reading(job)]
+    reading = [job.id for job in await tables.jobs.of_document(organization_id, document_id) if job.reads]
     locked = await tables.jobs.lock(reading)
     jobs = await tables.jobs.of_document(organization_id, document_id)
-    locked |= await tables.jobs.lock([job.id for job in jobs if not _is_reading(job)])
+    locked |= await tables.jobs.lock([job.id for job in jobs if not job.reads])
     running = [job for job, _ in locked.values() if not job.ended]
-    if not await tables.documents.delete(organization_id, document_id, owner):
+    if not await tables.documents.delete(organization_id, document_id, owner, of_task):
         return None
     for job in running:
         pipeline.cancelled(job)
@@ -53,7 +58,3 @@ class Aftermath:
         """Carries out what was committed."""
         await self._status.tell_gone(hidden.organization_id, hidden.jobs)
         await self._stopping.stop([key_of(job) for job in hidden.cancelled], hidden.withdrawn)
-
-
-def _is_reading(job: JobRecord) -> bool:
-    return job.type == "text_extraction"

@@ -19,6 +19,8 @@ from pagemesh.results.v1.results_pb2_grpc import (
     add_DocumentServiceServicer_to_server,
     add_JobServiceServicer_to_server,
 )
+from pagemesh.results.v1.templates_pb2_grpc import add_TemplateServiceServicer_to_server
+from pagemesh.results.v1.text_tasks_pb2_grpc import add_TextTaskServiceServicer_to_server
 from pagemesh.results.v1.usage_pb2_grpc import add_UsageServiceServicer_to_server
 from pagemesh.results.v1.webhooks_pb2_grpc import add_WebhookServiceServicer_to_server
 from services.results.control import Control
@@ -37,11 +39,13 @@ from services.results.store import Store
 from services.results.store.database import MIGRATIONS, SCHEMA
 from services.results.submission import Submission
 from services.results.sweeping import Sweeping
+from services.results.template_servicer import TemplateServicer
+from services.results.text_task_servicer import TextTaskServicer
 from services.results.webhooks.service import WebhookService
 
 log = logging.getLogger(__name__)
 
-SERVICES = ("Job", "Document", "Usage", "Webhook", "Erasure")
+SERVICES = ("Job", "Document", "Usage", "Webhook", "Erasure", "Template", "TextTask")
 
 
 async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
@@ -78,6 +82,9 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
         add_UsageServiceServicer_to_server(UsageServicer(store), server)
         add_WebhookServiceServicer_to_server(webhooks.servicer, server)
         add_ErasureServiceServicer_to_server(ErasureServicer(store), server)
+        add_TemplateServiceServicer_to_server(TemplateServicer(store), server)
+        text_tasks = TextTaskServicer(store, control, sharing, sweeping.erasure)
+        add_TextTaskServiceServicer_to_server(text_tasks, server)
         return [f"pagemesh.results.v1.{name}Service" for name in SERVICES]
 
     checks = {"database": store.check, "messaging": bus.check, "storage": blobs.check, "webhooks": webhooks.check}

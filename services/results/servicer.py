@@ -25,7 +25,7 @@ from pagemesh.results.v1.job_pb2 import DocumentState, Job, JobState, JobType
 from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceServicer, JobServiceServicer
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceServicer
-from services.results import convert
+from services.results import convert, pipeline
 from services.results.control import Control
 from services.results.document_eraser import DocumentEraser
 from services.results.erasure import Erasure
@@ -37,6 +37,7 @@ from services.results.store import Store
 from services.results.store.search import harmless
 from services.results.submission import Arrived, Submission
 from services.results.tombstones import message, missing
+from services.results.windows import window
 
 if TYPE_CHECKING:
     from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper as EnumTypeWrapper
@@ -72,7 +73,9 @@ class JobServicer(JobServiceServicer):
         """See the proto."""
         caller = identity.current()
         document = new_document(caller, request.document)
-        job = _new_job(caller, request.job_id, document.id, "text_extraction", request.priority)
+        kind = _reading_kind(request.job_type)
+        document.hidden = kind in pipeline.HIDING
+        job = _new_job(caller, request.job_id, document.id, kind, request.priority)
         job.config = convert.config_record(request.config)
         document, job = await self._submission.read(document, job, self._arrived(request))
         return pb.SubmitJobResponse(document=convert.document_message(document), job=convert.job_message(job))
@@ -121,7 +124,7 @@ class JobServicer(JobServiceServicer):
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: "Context") -> pb.ListJobsResponse:
         """See the proto."""
-        limit, offset = _window(request.page, request.per_page)
+        limit, offset = window(request.page, request.per_page)
         state = _choice(JobState, request.state, "JOB_STATE_", "state")
         kind = _choice(JobType, request.type, "JOB_TYPE_", "type")
         document_id = to_uuid(request.document_id, "document_id") if request.document_id else None
@@ -172,7 +175,7 @@ class DocumentServicer(DocumentServiceServicer):
 
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: "Context") -> pb.ListDocumentsResponse:
         """See the proto."""
-        limit, offset = _window(request.page, request.per_page)
+        limit, offset = window(request.page, request.per_page)
         state = _choice(DocumentState, request.state, "DOCUMENT_STATE_", "state")
         sort = _choice(pb.DocumentSort, request.sort, "DOCUMENT_SORT_", "sort")
         place = _choice(pb.SearchIn, request.search_in, "SEARCH_IN_", "search_in")
@@ -222,7 +225,7 @@ class DocumentServicer(DocumentServiceServicer):
 
     async def ListPages(self, request: pb.ListPagesRequest, context: "Context") -> pb.ListPagesResponse:
         """See the proto."""
-        limit, offset = _window(request.page, request.per_page)
+        limit, offset = window(request.page, request.per_page)
         document = await self._document(request.document_id)
         async with self._store.reading() as tables:
             pages, total = await tables.pages.list(document.id, limit, offset)
@@ -249,16 +252,12 @@ class DocumentServicer(DocumentServiceServicer):
         document = await self._document(request.document_id)
         async with self._store.reading() as tables:
             analyses = await tables.analyses.list(document.id, _text(request.analysis_type))
-            jobs = await tables.jobs.of_document(document.organization_id, document.id) if analyses else []
-        engines = {engine for job in jobs for engine in (job.result or {}).get("engines", ())}
-        return pb.ListAnalysesResponse(
-            analyses=[convert.analysis_message(one) for one in analyses], engines=sorted(engines)
-        )
+        return pb.ListAnalysesResponse(analyses=[convert.analysis_message(one) for one in analyses])
 
     async def _document(self, document_id: str) -> DocumentRecord:
-        owner = await self._sharing.owner()
+        owner, hidden = await self._sharing.owner(), identity.current().role == "service"
         async with self._store.reading() as tables:
-            document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"), owner)
+            document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"), owner, hidden)
         if document is None:
             raise await missing(self._store, _organization(), to_uuid(document_id, "document_id"), owner)
         return document
@@ -304,6 +303,13 @@ def _new_job(caller: identity.Identity, job_id: str, document_id: UUID, kind: st
     )
 
 
+def _reading_kind(number: "JobType.ValueType") -> str:
+    kind = _choice(JobType, number, "JOB_TYPE_", "job_type") or "text_extraction"
+    if kind == "analysis":
+        raise InvalidArgument("An analysis reads no document.", field="job_type")
+    return kind
+
+
 def _choice(kind: "EnumTypeWrapper[Any]", number: int, prefix: str, field: str) -> str:
     """The enumeration's name as the record spells it; empty when not said."""
     if number and number not in kind.values():
@@ -314,13 +320,6 @@ def _choice(kind: "EnumTypeWrapper[Any]", number: int, prefix: str, field: str) 
 def _text(value: str) -> str:
     """The text as PostgreSQL can compare it: it has no NUL character, so nothing of that name is there."""
     return value.replace("\0", "\ufffd")
-
-
-def _window(page: int, per_page: int) -> tuple[int, int]:
-    page, per_page = page or 1, per_page or 20
-    if page < 1 or not 1 <= per_page <= 100:
-        raise InvalidArgument("page is at least 1, per_page from 1 to 100.", field="page")
-    return per_page, (page - 1) * per_page
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

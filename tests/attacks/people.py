@@ -98,6 +98,21 @@ async def _upload(person: Person, content: bytes, **form: str) -> Json:
     return await person.send("POST", "/documents/upload", 201, files=files, data=form)
 
 
+async def finished_task(person: Person, text: str = "Nothing much.") -> str:
+    """A text task that has found something."""
+    task = await person.send("POST", "/tasks", 202, json={"text": text})
+    path = f"/tasks/{task['task_id']}"
+    while task["status"] in ("PENDING", "PROCESSING"):
+        task = await person.send("GET", path, 200, headers={"prefer": "wait=60"})
+    return str(task["task_id"])
+
+
+async def new_template(person: Person, name: str | None = None) -> str:
+    """A template; its name."""
+    body = {"name": name or f"t-{uuid.uuid4().hex}", "instructions": "Say what this is about: {{text}}"}
+    return str((await person.send("POST", "/templates", 201, json=body))["name"])
+
+
 async def new_client(person: Person, *scopes: str) -> Json:
     """An OAuth client with its secret."""
     body = {"name": "a machine", "scopes": scopes or GRANTABLE}
@@ -159,6 +174,8 @@ class Attacker:
             Kind.ERASURE: self._erasure,
             Kind.RUNNING_JOB: self._running_job,
             Kind.FAILED_JOB: self._failed_job,
+            Kind.TASK: self._task,
+            Kind.TEMPLATE: self._template,
             Kind.API_KEY: self._key,
             Kind.CLIENT: self._client,
             Kind.DELIVERY: self._delivery,
@@ -193,6 +210,12 @@ class Attacker:
         while job["status"] != "failed":
             job = await self.person.send("GET", f"/jobs/{uploaded['job_id']}", 200, headers={"prefer": "wait=60"})
         return str(uploaded["job_id"])
+
+    async def _task(self) -> str:
+        return await finished_task(self.person)
+
+    async def _template(self) -> str:
+        return await new_template(self.person)
 
     async def _key(self) -> str:
         return str((await new_key(self.person))["id"])
@@ -240,8 +263,8 @@ async def make_victim(
     request_of: Callable[[Person], Awaitable[str]],
     receiver: str,
 ) -> Victim:
-    """A victim with an admin, a member with a provider key, an invitation, a document, its analysis, an erasure, keys,
-    clients.
+    """A victim with an admin, a member with a provider key, an invitation, a document, its analysis, an erasure, a text
+    task, a template, keys, clients.
 
     `request_of` makes more of what a repeated request is given again, and answers the id of the request; `receiver`
     takes webhooks.
@@ -262,6 +285,8 @@ async def make_victim(
         Kind.DOCUMENT: document["id"],
         **dict.fromkeys((Kind.JOB, Kind.RUNNING_JOB, Kind.FAILED_JOB), document["job_id"]),
         Kind.ANALYSIS: analyses["analyses"][0]["id"],
+        Kind.TASK: await finished_task(admin, f"The secret task is {word}."),
+        Kind.TEMPLATE: await new_template(admin, f"t-{word}"),
         Kind.API_KEY: (await new_key(admin))["id"],
         Kind.CLIENT: client["client_id"],
         Kind.DELIVERY: await deliver(admin, receiver),

@@ -15,6 +15,9 @@ class Kind(Enum):
     RUNNING_JOB = auto()
     FAILED_JOB = auto()
     ANALYSIS = auto()
+    TASK = auto()
+    TEMPLATE = auto()
+    """Named by its organization."""
     API_KEY = auto()
     CLIENT = auto()
     DELIVERY = auto()
@@ -51,6 +54,8 @@ BY_NAME = {
     "document_id": Meaning(Kind.DOCUMENT),
     "job_id": Meaning(Kind.JOB),
     "analysis_id": Meaning(Kind.ANALYSIS),
+    "task_id": Meaning(Kind.TASK),
+    "name": Meaning(Kind.TEMPLATE),
     "api_key_id": Meaning(Kind.API_KEY),
     "client_id": Meaning(Kind.CLIENT),
     "delivery_id": Meaning(Kind.DELIVERY),

@@ -19,12 +19,12 @@ from pagemesh.auth.v1.receipts_pb2 import IssueReceiptRequest
 from pagemesh.ingest.v1.ingest_pb2 import UploadConfig, UploadRequest
 from pagemesh.ingest.v1.preview_pb2 import PreviewConfig, PreviewRequest
 from pagemesh.ocr.v1.ocr_pb2 import RecognizeRequest
-from pagemesh.results.v1 import results_pb2, usage_pb2, webhooks_pb2
+from pagemesh.results.v1 import results_pb2, templates_pb2, usage_pb2, webhooks_pb2
 from pagemesh.results.v1.analysis_pb2 import AnalysisConfig
 from pagemesh.results.v1.job_pb2 import Document
 from pagemesh.results.v1.page_pb2 import Page
 from tests.attacks.methods import Leaf, Method
-from tests.attacks.people import PASSWORD, PROVIDER, Attacker, store_provider_key
+from tests.attacks.people import PASSWORD, PROVIDER, Attacker, new_template, store_provider_key
 from tests.attacks.registry import Kind, Meaning, is_id_like, meaning
 from tests.support.documents import png, text_pdf
 
@@ -121,6 +121,22 @@ async def _test_webhook(attacker: Attacker) -> list[Message]:
     return [webhooks_pb2.TestWebhookRequest(url=attacker.receiver)]
 
 
+async def _create_template(attacker: Attacker) -> list[Message]:
+    return [templates_pb2.CreateTemplateRequest(template=_template(str(uuid.uuid4())))]
+
+
+async def _update_template(attacker: Attacker) -> list[Message]:
+    return [templates_pb2.UpdateTemplateRequest(template=_template(await new_template(attacker.person)))]
+
+
+async def _delete_template(attacker: Attacker) -> list[Message]:
+    return [templates_pb2.DeleteTemplateRequest(name=await new_template(attacker.person))]
+
+
+def _template(name: str) -> templates_pb2.Template:
+    return templates_pb2.Template(name=name, instructions="Say what this is about: {{text}}")
+
+
 def _always(request: Message) -> Callable[[Attacker], Awaitable[list[Message]]]:
     async def make(attacker: Attacker) -> list[Message]:
         copy = type(request)()
@@ -159,6 +175,11 @@ _TEMPLATES: dict[str, Callable[[Attacker], Awaitable[list[Message]]]] = {
     "ReceiptService.IssueReceipt": _always(
         IssueReceiptRequest(subject=str(uuid.uuid4()), kind="document", reason="deleted", objects=1)
     ),
+    "TemplateService.CreateTemplate": _create_template,
+    "TemplateService.DeleteTemplate": _delete_template,
+    "TemplateService.GetTemplate": _always(templates_pb2.GetTemplateRequest(name="summary")),
+    "TemplateService.ResolveTemplate": _always(templates_pb2.ResolveTemplateRequest(name="summary")),
+    "TemplateService.UpdateTemplate": _update_template,
     "TokenService.IssueServiceToken": _always(auth_pb2.IssueServiceTokenRequest(service="analysis", secret="a guess")),
     "WebhookService.ListWebhookDeliveries": _always(webhooks_pb2.ListWebhookDeliveriesRequest(page=1, per_page=100)),
     "WebhookService.TestWebhook": _test_webhook,

@@ -18,6 +18,7 @@ from services.results.store.rates import Rates
 from services.results.store.remains import Remains
 from services.results.store.search import Search
 from services.results.store.tasks import Tasks
+from services.results.store.templates import Templates
 from services.results.store.usage import Usage
 from services.results.store.webhook_log import WebhookLog
 from services.results.store.webhooks import Webhooks
@@ -43,6 +44,7 @@ class Transaction:
         self.usage = Usage(connection)
         self.erasures = Erasures(connection)
         self.remains = Remains(connection)
+        self.templates = Templates(connection)
 
 
 class Store:

@@ -47,7 +47,7 @@ _LAYOUTS = text("SELECT layout_key FROM pages WHERE document_id = :id AND layout
 _JOBS = text("SELECT id FROM jobs WHERE document_id = :id")
 # As everywhere: the reading job, then the others, then their tasks by id, then the document.
 _LOCK_JOBS = text("""
-    SELECT id FROM jobs WHERE document_id = :id ORDER BY type <> 'text_extraction', id FOR UPDATE
+    SELECT id FROM jobs WHERE document_id = :id ORDER BY type = 'analysis', id FOR UPDATE
 """)
 _ERASE = (
     text("""

@@ -90,10 +90,13 @@ class SubmitJobRequest(_message.Message):
     CONFIG_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     ARRIVAL_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """UUID that the caller chooses for the job, likewise."""
     priority: _builtins.int
     """0 to 9."""
+    job_type: _job_pb2.JobType.ValueType
+    """What the job is, any type that reads a document; unspecified: text_extraction."""
     @_builtins.property
     def document(self) -> _job_pb2.Document:
         """With `original_filename`, size, type, hash and key set, and `id` to a UUID that the caller chooses; its own id, which
@@ -116,10 +119,11 @@ class SubmitJobRequest(_message.Message):
         config: _job_pb2.JobConfig | None = ...,
         priority: _builtins.int = ...,
         arrival: Global___Arrival | None = ...,
+        job_type: _job_pb2.JobType.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "job_id", b"job_id", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "job_id", b"job_id", "job_type", b"job_type", "priority", b"priority"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -768,24 +772,18 @@ class ListAnalysesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANALYSES_FIELD_NUMBER: _builtins.int
-    ENGINES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def analyses(self) -> _containers.RepeatedCompositeFieldContainer[_analysis_pb2.Analysis]:
         """Newest first."""
-
-    @_builtins.property
-    def engines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Names and versions of the engines that read the document's pages."""
 
     def __init__(
         self,
         *,
         analyses: _abc.Iterable[_analysis_pb2.Analysis] | None = ...,
-        engines: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyses", b"analyses", "engines", b"engines"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyses", b"analyses"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,6 +25,7 @@ from services.gateway.surfaces.platform import PREFIX, estimates, models, render
 from services.gateway.surfaces.platform.asked import upload_form, wanted_job
 from services.gateway.surfaces.platform.erasures import DeleteQuery, Erasure, shown
 from services.gateway.surfaces.platform.previews import Preview
+from services.gateway.template_use import analysis_by, same
 from services.gateway.uploads import Head, Opener, Sink, UploadReader, too_large
 from services.gateway.validation import NoBody, NoQuery, declared_length
 
@@ -143,7 +144,8 @@ class Documents:
     async def estimate(self, call: Call[NoBody, NoQuery]) -> Estimate:
         """What reading the file would take, which is opened and looked through, and then forgotten."""
         await self._usage.require_room(call.identity)
-        preview = Preview(self._neighbours.ingest, self._settings.upload_seconds, await self._max_bytes(call))
+        max_bytes, wanted = await self._max_bytes(call), _Upload(self._neighbours, call, 0.0, self._callbacks).wanted
+        preview = Preview(self._neighbours.ingest, self._settings.upload_seconds, max_bytes, wanted)
         found = await preview.run(self._reader(call, preview.open, preview.max_bytes))
         return await estimates.of_upload(self._neighbours, found, preview.job)
 
@@ -245,20 +247,25 @@ class _Upload:
 
     async def open(self, head: Head) -> Sink:
         """Tells ingest what comes."""
-        form = upload_form(head.fields)
-        self._callbacks.require(form.callback_url)
-        self._job = wanted_job(form)
+        self._job = await self.wanted(head)
         config = ingest_pb2.UploadConfig(
             document_id=self._origin.id("document"),
             job_id=self._origin.id("job"),
             original_filename=head.safe_filename,
             max_bytes=self.max_bytes,
             job=self._job,
-            priority=form.priority,
+            priority=upload_form(head.fields).priority,
         )
         self._sink = IngestSink(self._neighbours.ingest, self._seconds)
         self._sink.begin(config)
         return self._sink
+
+    async def wanted(self, head: Head) -> job_pb2.JobConfig:
+        """What the form asks for. Raises InvalidArgument."""
+        form = upload_form(head.fields)
+        self._callbacks.require(form.callback_url)
+        analysis = await analysis_by(self._neighbours.templates, form.template, form.analysis_type, form.prompt, None)
+        return wanted_job(form, analysis)
 
     async def is_repeat(self) -> bool:
         """Whether a try that nobody finished has made the document already: a repeat takes no room."""
@@ -287,8 +294,8 @@ class _Upload:
 
     def _checked(self, answer: ingest_pb2.UploadResponse) -> ingest_pb2.UploadResponse:
         made, asked = answer.job.config, self._job
-        same = (made.mode, made.languages, made.analysis) == (asked.mode, asked.languages, asked.analysis)
-        if self._origin.is_repeat and not (same and made.callback_url == asked.callback_url):
+        told = (made.mode, made.languages, made.callback_url) == (asked.mode, asked.languages, asked.callback_url)
+        if self._origin.is_repeat and not (told and same(made.analysis, asked.analysis)):
             raise reused()
         return answer
 

@@ -1,5 +1,7 @@
 """What uploads and analyses would take, as dry runs tell it."""
 
+import math
+
 from mesh import client
 from mesh.errors import IllegalState
 from pagemesh.analysis.v1 import estimate_pb2
@@ -9,6 +11,7 @@ from services.gateway import polling
 from services.gateway.dry_runs import Estimate
 from services.gateway.neighbours import Neighbours
 
+_PAGE_CHARACTERS = 4_000  # about what ingest takes as a page of a text
 _PRICES_SECONDS = 30.0  # the first that is asked for a model loads the table of prices
 
 
@@ -27,7 +30,15 @@ async def of_upload(neighbours: Neighbours, found: preview_pb2.PreviewResponse, 
     return estimate
 
 
-async def of_analysis(neighbours: Neighbours, document_id: str, config: analysis_pb2.AnalysisConfig) -> Estimate:
+async def of_text(neighbours: Neighbours, text: str, config: analysis_pb2.AnalysisConfig | None) -> Estimate:
+    """Reading a text, and its analysis. Raises as `analysis`."""
+    pages = math.ceil(len(text) / _PAGE_CHARACTERS)
+    reading = polling.reading_seconds(pages, 0)
+    estimate: Estimate = {"pages": pages, "ocr_pages": 0, "seconds": None, "tokens": None, "cost_usd": None}
+    return _with(estimate, reading, await analysis(neighbours, config, len(text)))
+
+
+async def of_analysis(neighbours: Neighbours, document_id: str, config: analysis_pb2.AnalysisConfig | None) -> Estimate:
     """An analysis of a document of the record. Raises as `analysis`; NotFound; IllegalState when it was not read."""
     request = results_pb2.GetDocumentRequest(document_id=document_id)
     found = await client.call(neighbours.documents.GetDocument, request)
@@ -47,7 +58,7 @@ async def of_analysis(neighbours: Neighbours, document_id: str, config: analysis
 
 
 async def analysis(
-    neighbours: Neighbours, config: analysis_pb2.AnalysisConfig, characters: int | None
+    neighbours: Neighbours, config: analysis_pb2.AnalysisConfig | None, characters: int | None
 ) -> estimate_pb2.EstimateResponse:
     """What `analysis` says. Raises InvalidArgument for what it would refuse, Unavailable."""
     request = estimate_pb2.EstimateRequest(config=config, characters=characters)

@@ -19,7 +19,7 @@ from services.gateway.validation import NoBody, NoQuery
 PULSE_SECONDS = 15.0
 _STATES = {name: state for state, name in render.JOB_STATUSES.items()}
 _TYPES = {name: kind for kind, name in render.JOB_TYPES.items()}
-_EVENT_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+EVENT_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 _SCOPE = "jobs.read"
 
@@ -101,7 +101,7 @@ class Jobs:
         await self._access.require(call.identity, key[1])
         await self._feed.get(key)  # so that an unknown job is answered as one
         events = self._events(key, call.request.headers.get("last-event-id"))
-        return StreamingResponse(events, headers=_EVENT_HEADERS, media_type="text/event-stream")
+        return StreamingResponse(events, headers=EVENT_HEADERS, media_type="text/event-stream")
 
     async def _events(self, key: tuple[str, str], last_seen: str | None) -> AsyncIterator[bytes]:
         try:

@@ -1,7 +1,6 @@
 """Records as the platform API shows them."""
 
 import math
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
@@ -40,6 +39,8 @@ JOB_STATUSES: dict["job_pb2.JobState.ValueType", models.JobStatus] = {
 JOB_TYPES: dict["job_pb2.JobType.ValueType", models.JobKind] = {
     job_pb2.JOB_TYPE_TEXT_EXTRACTION: "text_extraction",
     job_pb2.JOB_TYPE_ANALYSIS: "analysis",
+    job_pb2.JOB_TYPE_TEXT_TASK: "text_task",
+    job_pb2.JOB_TYPE_TAGGING: "tagging",
 }
 MODES: dict["job_pb2.ReadMode.ValueType", models.Mode] = {
     job_pb2.READ_MODE_TEXT: "text",
@@ -324,8 +325,8 @@ def _job_result(record: job_pb2.Job) -> shapes.JobResult:
     return told
 
 
-def analysis(record: analysis_pb2.Analysis, engines: Sequence[str]) -> shapes.Analysis:
-    """An analysis of a document whose pages these engines read."""
+def analysis(record: analysis_pb2.Analysis) -> shapes.Analysis:
+    """An analysis."""
     completed = time(record.created_at)
     return {
         "id": record.id,
@@ -341,11 +342,11 @@ def analysis(record: analysis_pb2.Analysis, engines: Sequence[str]) -> shapes.An
         },
         "cost_usd": record.cost_usd if record.HasField("cost_usd") else None,
         "provenance": {
-            "engines": list(engines),
+            "engines": record.engine.split(", ") if record.engine else [],
             "model": record.model_version,
             "prompt_sha256": record.prompt_sha256 or None,
-            "template": None,
-            "template_version": None,
+            "template": record.template or None,
+            "template_version": record.template_version or None,
             "started_at": time(record.started_at) if record.HasField("started_at") else None,
             "completed_at": completed,
         },

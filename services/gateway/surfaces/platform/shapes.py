@@ -401,7 +401,7 @@ class Provenance(TypedDict):
     model: str | None
     prompt_sha256: str | None
     template: str | None
-    template_version: str | None
+    template_version: int | None
     started_at: Time | None
     completed_at: Time | None
 
