@@ -3,7 +3,8 @@
 1. `Counted`: counts requests, warm polls included.
 2. `WarmPolls`: answers polls of warm jobs by itself.
 3. `Framed`: the request's id and trace.
-4. Starlette: errors in our form, CORS, routes made from the endpoints' declarations.
+4. `LiveDoor`: WebSockets.
+5. Starlette: errors in our form, CORS, routes made from the endpoints' declarations.
 """
 
 from collections.abc import Sequence
@@ -24,6 +25,8 @@ from services.gateway.feed import Feed
 from services.gateway.frame import Framed
 from services.gateway.idempotency import Idempotency
 from services.gateway.job_access import JobAccess
+from services.gateway.live.door import LiveDoor
+from services.gateway.live.hub import Hub
 from services.gateway.openapi import with_documents
 from services.gateway.settings import GatewaySettings
 from services.gateway.traffic import Traffic
@@ -56,6 +59,7 @@ def build(
     feed: Feed,
     access: JobAccess,
     traffic: Traffic,
+    hub: Hub,
     settings: GatewaySettings,
 ) -> ASGIApp:
     """The whole application."""
@@ -71,7 +75,8 @@ def build(
         },
     )
     starlette.router.redirect_slashes = False
-    return Counted(WarmPolls(Framed(starlette), feed, access, credentials, admission), traffic)
+    framed = Framed(LiveDoor(starlette, hub, credentials, admission, _origins(settings)))
+    return Counted(WarmPolls(framed, feed, access, credentials, admission), traffic)
 
 
 class Counted:
@@ -91,8 +96,12 @@ def _cors(settings: GatewaySettings) -> Middleware:
     # Credentials are never allowed: tokens go by header, which needs none, and a wildcard forbids them.
     return Middleware(
         CORSMiddleware,
-        allow_origins=("*",) if settings.environment == "development" else settings.cors_origins,
+        allow_origins=_origins(settings),
         allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
         allow_headers=("*",),
         expose_headers=_READABLE_BY_BROWSERS,
     )
+
+
+def _origins(settings: GatewaySettings) -> tuple[str, ...]:
+    return ("*",) if settings.environment == "development" else settings.cors_origins

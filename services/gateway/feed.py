@@ -15,6 +15,7 @@ import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from pagemesh.results.v1 import job_pb2
 
@@ -37,6 +38,19 @@ class Status:
     headers: Headers
     """Those of a 200; a 304 has the same but for those that describe a body."""
     unchanged_headers: Headers
+
+
+class Watcher(Protocol):
+    """Who is told of every job at once, before anybody asks."""
+
+    def told(self, job: job_pb2.Job) -> None:
+        """A job has changed, or is heard of for the first time."""
+
+    def gone(self, key: Key) -> None:
+        """A job exists no longer."""
+
+    def missed(self) -> None:
+        """Changes may have been missed."""
 
 
 class Entry:
@@ -82,6 +96,11 @@ class Feed:
         self._waiting: dict[Key, set[asyncio.Future[None]]] = {}
         self._gone: OrderedDict[Key, None] = OrderedDict()
         self._closed = False
+        self._watchers: list[Watcher] = []
+
+    def watch(self, watcher: Watcher) -> None:
+        """Tells somebody of every change from now on."""
+        self._watchers.append(watcher)
 
     def on_message(self, subject: str, payload: bytes) -> None:
         """Takes what was told on `status.<organization>.<job>`: the job, or nothing when it exists no longer."""
@@ -102,6 +121,8 @@ class Feed:
         if known is None or known.job.revision < job.revision:
             known = self._entries[key] = Entry(job, 0.0, self._render)
             self._wake(key)
+            for watcher in self._watchers:
+                watcher.told(job)
         known.fresh_until = time.monotonic() + (FINISHED_SECONDS if known.ended else UNFINISHED_SECONDS)
         self._entries.move_to_end(key)
         if len(self._entries) > self._capacity:
@@ -152,6 +173,8 @@ class Feed:
         if len(self._gone) > _GONE_REMEMBERED:
             self._gone.popitem(last=False)
         self.forget(key)
+        for watcher in self._watchers:
+            watcher.gone(key)
 
     def forget(self, key: Key) -> None:
         """Drops a job, answers under way included; whoever waits for it asks again."""
@@ -170,6 +193,8 @@ class Feed:
         """Drops what may have changed while nothing was heard."""
         for key in [key for key, entry in self._entries.items() if not entry.ended]:
             self.forget(key)
+        for watcher in self._watchers:
+            watcher.missed()
 
     def close(self) -> None:
         """Lets everybody who waits go with what is known."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from services.gateway.live.protocol import MESSAGE_BYTES, LiveProtocol
 from services.gateway.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 class HttpServer:
-    """Uvicorn with uvloop and httptools."""
+    """Uvicorn with uvloop, httptools and websockets."""
 
     def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
         config = uvicorn.Config(
@@ -32,7 +33,11 @@ class HttpServer:
             host=settings.http_host,
             port=settings.http_port,
             http="httptools",
-            ws="none",
+            ws=LiveProtocol,
+            ws_max_size=MESSAGE_BYTES,
+            ws_ping_interval=settings.live_ping_seconds,
+            ws_ping_timeout=settings.live_pong_seconds,
+            ws_per_message_deflate=False,  # its windows are many times what a connection else needs
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -21,6 +21,7 @@ from services.gateway.feed import Feed
 from services.gateway.idempotency import EntryStore, Idempotency, Terms
 from services.gateway.job_access import JobAccess
 from services.gateway.limits import Counting, Limiter
+from services.gateway.live.hub import Hub
 from services.gateway.metering import CallMeter
 from services.gateway.neighbours import SERVICES, Neighbours
 from services.gateway.organizations import Organizations
@@ -68,6 +69,8 @@ class Gateway:
         access = JobAccess(self.feed, self._ask_job)
         self.revocations = revocations
         credentials = Credentials(TokenVerifier(self._ask_jwks, revocations), KeyExchange(self._exchange))
+        self.live = Hub(credentials.verify, credentials.denies, self.feed.get, settings.live_readers_per_user)
+        self.feed.watch(self.live)
         self.organizations = organizations = Organizations(self._ask_organization)
         self._service_tokens = ServiceTokens("gateway", settings.service_secret, neighbours.tokens, [_USAGE])
         self.meter = CallMeter()
@@ -93,7 +96,14 @@ class Gateway:
             Browsing(),
         )
         endpoints = [endpoint for surface in surfaces for endpoint in surface.endpoints()]
-        self.app = app.build(endpoints, credentials, admission, idempotency, self.feed, access, self.traffic, settings)
+        self.app = app.build(
+            endpoints, credentials, admission, idempotency, self.feed, access, self.traffic, self.live, settings
+        )
+
+    def let_go(self) -> None:
+        """Lets everybody go who is held: long polls, event streams and WebSockets."""
+        self.feed.close()
+        self.live.close()
 
     async def _ask_job(self, job_id: str) -> job_pb2.Job:
         answer = await client.call(self._neighbours.jobs.GetJob, results_pb2.GetJobRequest(job_id=job_id))
