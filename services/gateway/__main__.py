@@ -32,7 +32,7 @@ def main() -> None:
                 group.create_task(link.open(settings, gateway.feed, revocations, gateway.organizations)),
                 group.create_task(quotas.open(settings)),
                 group.create_task(entries.open(settings)),
-                group.create_task(gateway.live.watch()),
+                group.create_task(gateway.watch()),
                 group.create_task(gateway.meter.keep_telling(quotas.publish)),
             ]
             await server.run_until(stop, gateway.let_go)

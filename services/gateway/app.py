@@ -2,7 +2,7 @@
 
 1. `Counted`: counts requests, warm polls included.
 2. `WarmPolls`: answers polls of warm jobs by itself.
-3. `Framed`: the request's id and trace.
+3. `Framed`: the request's id and trace; it has long polls and event streams held after the rest has let them in.
 4. `LiveDoor`: WebSockets.
 5. Starlette: errors in our form, CORS, routes made from the endpoints' declarations.
 """
@@ -23,6 +23,7 @@ from services.gateway.credentials import Credentials
 from services.gateway.endpoints import AnyEndpoint, Desk
 from services.gateway.feed import Feed
 from services.gateway.frame import Framed
+from services.gateway.held import Holding
 from services.gateway.idempotency import Idempotency
 from services.gateway.job_access import JobAccess
 from services.gateway.live.door import LiveDoor
@@ -60,6 +61,7 @@ def build(
     access: JobAccess,
     traffic: Traffic,
     hub: Hub,
+    holding: Holding,
     settings: GatewaySettings,
 ) -> ASGIApp:
     """The whole application."""
@@ -75,7 +77,8 @@ def build(
         },
     )
     starlette.router.redirect_slashes = False
-    framed = Framed(LiveDoor(starlette, hub, credentials, admission, _origins(settings)))
+    door = LiveDoor(starlette, hub, credentials, admission, _origins(settings))
+    framed = Framed(door, holding)
     return Counted(WarmPolls(framed, feed, access, credentials, admission), traffic)
 
 

@@ -1,5 +1,6 @@
 """Who sends a request: bearer tokens of the `Authorization` header (RFC 6750), and API keys there or in `X-API-Key`."""
 
+import sys
 import time
 from collections.abc import Mapping
 
@@ -45,7 +46,7 @@ class Credentials:
             raise Unauthenticated(error.message, error.reason, challenge=_CHALLENGE) from error
         if caller.role == _SERVICE:  # it speaks for no account, and to other services alone
             raise Unauthenticated("The credential is not for this API.", challenge=_CHALLENGE)
-        context.bearer_token.set(token)
+        context.bearer_token.set(sys.intern(token))  # thousands of held requests share it
         identity.become(caller)
         return caller
 

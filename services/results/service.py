@@ -48,7 +48,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     loops = [
         asyncio.create_task(loop)
         for loop in (
-            *(intake.run(), outbox.note_confirmations()),
+            *(intake.run(), outbox.note_confirmations(), status.pulse()),
             *(Reconciler(bus, store, outbox).run(), Metering(bus, store).run()),
         )
     ]

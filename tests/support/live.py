@@ -48,7 +48,7 @@ async def served(mesh: Mesh, **settings: object) -> AsyncIterator[Served]:
     running = Served(mesh, port, asyncio.Event(), asyncio.Event())
     serving = asyncio.create_task(HttpServer(mesh.gateway.app, known).run_until(running.stop, mesh.gateway.let_go))
     serving.add_done_callback(lambda _: running.ended.set())
-    watching = asyncio.create_task(mesh.gateway.live.watch())
+    watching = asyncio.create_task(mesh.gateway.watch())
     await _until_accepted(port)
     try:
         yield running

@@ -29,8 +29,6 @@ from services.gateway.traffic import LIVE_READERS
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.25
-"""How often credentials are looked at."""
 UNHEARD_SECONDS = 15.0
 """After so long without word of an unfinished job it is asked for."""
 _RENEW_SECONDS = 0.5
@@ -88,6 +86,7 @@ class Hub:
         self._readers_per_user = readers_per_user
         self._users: dict[Who, _User] = {}
         self._closed = False
+        self._asking: asyncio.Task[None] | None = None
 
     @property
     def readers(self) -> list[Reader]:
@@ -141,14 +140,11 @@ class Hub:
         for reader in self.readers:
             reader.end(closing.RESTARTING)
 
-    async def watch(self) -> None:
-        """Closes whose credential has died, and asks for what was not heard of, for ever."""
-        asking: asyncio.Task[None] | None = None
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            await self._look_at_credentials()
-            if asking is None or asking.done():
-                asking = asyncio.create_task(self._ask_again())
+    async def look(self) -> None:
+        """Closes whose credential has died, and begins to ask for what was not heard of; to be called often."""
+        await self._look_at_credentials()
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_again())
 
     async def _look_at_credentials(self) -> None:
         soon = time.time() + _MARGIN_SECONDS
