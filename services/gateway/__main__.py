@@ -10,7 +10,7 @@ from mesh.revocations import Revocations
 from services.gateway.entry_link import EntryLink
 from services.gateway.neighbours import Neighbours
 from services.gateway.quota_link import QuotaLink
-from services.gateway.server import HttpServer
+from services.gateway.server import HttpServer, allow_connections
 from services.gateway.settings import GatewaySettings
 from services.gateway.status_link import StatusLink
 from services.gateway.wiring import Gateway
@@ -19,6 +19,7 @@ from services.gateway.wiring import Gateway
 def main() -> None:
     """Runs the gateway until it is asked to stop."""
     settings = GatewaySettings()
+    allow_connections()
 
     async def serve(stop: asyncio.Event) -> None:
         neighbours, link = Neighbours.connect(settings), StatusLink()

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import resource
 from collections.abc import Callable, Iterator
 
 import uvicorn
@@ -14,6 +15,13 @@ from services.gateway.settings import GatewaySettings
 log = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS = 75
+
+
+def allow_connections() -> None:
+    """Lets the process hold as many connections as it may: the usual soft limit of 1,024 files is too few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class _Uvicorn(uvicorn.Server):
