@@ -32,7 +32,7 @@ async def measure() -> Findings:
         for count in COUNTS:
             paths = tuple(f"/api/v1/jobs/{job}" for job in jobs[:count])
             spec = PollSpec(paths[0], headers, paths[1:])
-            await _rate(mesh.url, spec, 8 * SECONDS if count > 1_000 else SECONDS)
+            await _rate(mesh.url, spec, 10 * SECONDS if count > 1_000 else SECONDS)
             ours, theirs = [], []
             for _ in range(ROUNDS):
                 ours.append(await _rate(mesh.url, spec, SECONDS))

@@ -7,6 +7,7 @@ import signal
 from contextlib import AsyncExitStack
 
 from benchmarks.alive import alive_jobs
+from benchmarks.children import accepts
 from benchmarks.figures import Figure, Findings
 from benchmarks.mesh import Mesh, running_mesh
 from benchmarks.processes import memory
@@ -53,6 +54,8 @@ def _request(mesh: Mesh, kind: str, job_id: str) -> bytes:
 
 async def _kib_each(mesh: Mesh, request: bytes) -> float:
     os.kill(mesh.pids()["gateway"], signal.SIGKILL)
+    while not await accepts(Address.of(mesh.url).port):
+        await asyncio.sleep(0.1)
     await asyncio.sleep(SETTLE_SECONDS)
     async with AsyncExitStack() as opened:
         await _open(opened, mesh.url, request, BEFORE)

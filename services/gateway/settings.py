@@ -20,7 +20,7 @@ class GatewaySettings(MeshSettings):
     """URL by which clients reach the gateway, for metadata that names it; empty: as the request has it."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins that browsers may call from in production, comma-separated in the environment; development allows any."""
-    jobs_remembered: int = Field(default=10_000, ge=1)
+    jobs_remembered: int = Field(default=20_000, ge=1)
     """Jobs whose status is kept in memory; about 3 KiB each."""
     live_readers_per_user: int = Field(default=256, ge=1)
     """WebSockets that one user may have open at this gateway."""
