@@ -18,6 +18,7 @@ HELD, BEFORE, ROUNDS = 2_000, 100, 3
 SETTLE_SECONDS = 4.0
 WANTED_KIB = 15.0
 _AT_ONCE = 100
+_RESTART_SECONDS = 60.0
 METHOD = (
     f"A gateway that was started anew holds {BEFORE} connections, then {HELD} more, all for one job that goes on; "
     f"what its resident memory grew by meanwhile, by {HELD}, in {ROUNDS} rounds."
@@ -54,14 +55,20 @@ def _request(mesh: Mesh, kind: str, job_id: str) -> bytes:
 
 async def _kib_each(mesh: Mesh, request: bytes) -> float:
     os.kill(mesh.pids()["gateway"], signal.SIGKILL)
-    while not await accepts(Address.of(mesh.url).port):
-        await asyncio.sleep(0.1)
-    await asyncio.sleep(SETTLE_SECONDS)
+    await _until_back(Address.of(mesh.url).port)
     async with AsyncExitStack() as opened:
         await _open(opened, mesh.url, request, BEFORE)
         before = memory(mesh.pids()["gateway"]).rss
         await _open(opened, mesh.url, request, HELD)
         return (memory(mesh.pids()["gateway"]).rss - before) * 1024 / HELD
+
+
+async def _until_back(port: int) -> None:
+    async with asyncio.timeout(_RESTART_SECONDS):
+        while True:
+            await asyncio.sleep(SETTLE_SECONDS)
+            if await accepts(port):
+                return
 
 
 async def _open(opened: AsyncExitStack, url: str, request: bytes, count: int) -> None:
