@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 
 from nats.aio.client import Client
@@ -113,10 +113,10 @@ class Bus:
             else:
                 return ack.stream, ack.seq
 
-    async def tell(self, subject: str, payload: bytes) -> None:
+    async def tell(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> None:
         """Publishes to whoever listens now, without confirmation."""
         try:
-            await self.connection.publish(subject, payload)
+            await self.connection.publish(subject, payload, headers=headers)
         except _BROKER_ERRORS as error:
             log.debug("told nobody", extra={"subject": subject, "error": type(error).__name__})
 
@@ -128,9 +128,13 @@ class Bus:
 
     async def listen(self, subject: str, handler: Callable[[str, bytes], None]) -> Subscription:
         """Calls `handler(subject, payload)` for every message told on the subject."""
+        return await self.hear(subject, lambda name, payload, _: handler(name, payload))
+
+    async def hear(self, subject: str, handler: Callable[[str, bytes, Mapping[str, str]], None]) -> Subscription:
+        """As `listen`, with the messages' headers."""
 
         async def on_message(message: Msg) -> None:
-            handler(message.subject, message.data)
+            handler(message.subject, message.data, message.headers or {})
 
         return await self.connection.subscribe(subject, cb=on_message)
 

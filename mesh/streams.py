@@ -65,6 +65,19 @@ def cancel_subject(organization_id: str, job_id: str) -> str:
     return f"cancel.{organization_id}.{job_id}"
 
 
+STATUS_NUMBER = "Pagemesh-Told"
+"""Header of what is told on `status.>`: `<teller>:<number>`, by which gateways notice what they missed."""
+
+
+STATUS_PULSES = "status.pulse."
+"""Below this, by the header alone, whoever tells of jobs says how far the numbers are."""
+
+
+def status_pulse(teller: str) -> str:
+    """Where one of them does."""
+    return f"{STATUS_PULSES}{teller}"
+
+
 def quota_subject(who: str, window: str, start: int) -> str:
     """Where requests of an organization or address are counted; `start` is the window's first second, Unix time."""
     return f"quota.{who}.{window}.{start}"

@@ -1,5 +1,6 @@
 """The gateway put together from what it depends on; tests do it with dependencies of their own."""
 
+import asyncio
 from collections.abc import Callable
 
 from grpc_health.v1 import health_pb2
@@ -19,9 +20,11 @@ from services.gateway.callbacks import CallbackPolicy
 from services.gateway.credentials import Credentials
 from services.gateway.exchange import KeyExchange
 from services.gateway.feed import Feed
+from services.gateway.held import Holding
 from services.gateway.idempotency import EntryStore, Idempotency, Terms
 from services.gateway.job_access import JobAccess
 from services.gateway.limits import Counting, Limiter
+from services.gateway.live.hub import Hub
 from services.gateway.metering import CallMeter
 from services.gateway.neighbours import SERVICES, Neighbours
 from services.gateway.organizations import Organizations
@@ -52,6 +55,7 @@ from services.gateway.surfaces.tasks.templates import Templates
 from services.gateway.traffic import Traffic
 
 _USAGE = "usage.read"
+_LOOK_SECONDS = 0.25
 
 
 class Gateway:
@@ -75,6 +79,9 @@ class Gateway:
         access = JobAccess(self.feed, self._ask_job)
         self.revocations = revocations
         credentials = Credentials(TokenVerifier(self._ask_jwks, revocations), KeyExchange(self._exchange))
+        self.live = Hub(credentials.verify, credentials.denies, self.feed.get, settings.live_readers_per_user)
+        self.feed.watch(self.live)
+        self._holding = Holding(credentials.denies)
         self.organizations = organizations = Organizations(self._ask_organization)
         self._service_tokens = ServiceTokens("gateway", settings.service_secret, neighbours.tokens, [_USAGE])
         self.meter = CallMeter()
@@ -107,7 +114,31 @@ class Gateway:
             Browsing(),
         )
         endpoints = [endpoint for surface in surfaces for endpoint in surface.endpoints()]
-        self.app = app.build(endpoints, credentials, admission, idempotency, self.feed, access, self.traffic, settings)
+        self.app = app.build(
+            endpoints,
+            credentials,
+            admission,
+            idempotency,
+            self.feed,
+            access,
+            self.traffic,
+            self.live,
+            self._holding,
+            settings,
+        )
+
+    async def watch(self) -> None:
+        """Ends for ever what is held for whom it should not, and notices what was not heard."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self.feed.look()
+            self._holding.look()
+            await self.live.look()
+
+    def let_go(self) -> None:
+        """Lets everybody go who is held: long polls, event streams and WebSockets."""
+        self.feed.close()
+        self.live.close()
 
     async def _ask_job(self, job_id: str) -> job_pb2.Job:
         answer = await client.call(self._neighbours.jobs.GetJob, results_pb2.GetJobRequest(job_id=job_id))

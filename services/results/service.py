@@ -69,7 +69,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     loops = [
         asyncio.create_task(loop)
         for loop in (
-            *(intake.run(), outbox.note_confirmations(), forecast.run()),
+            *(intake.run(), outbox.note_confirmations(), forecast.run(), status.pulse()),
             *(Reconciler(bus, store, outbox, stopping).run(), Metering(bus, store).run()),
             *(webhooks.run(), sweeping.sweeper.run()),
         )

@@ -1,18 +1,17 @@
 """Tasks: a text or a file in, a result out; polled, awaited or followed in between."""
 
-from collections.abc import AsyncIterator
-
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
+from starlette.types import Send
 
 from mesh import client
-from mesh.errors import NotFound
 from mesh.identity import Identity
 from pagemesh.results.v1 import job_pb2, results_pb2
 from pagemesh.results.v1.text_tasks_pb2 import DeleteTextTaskRequest
 from services.gateway import polling
 from services.gateway.answers import accepted, json_response
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, Keyed, delete, get, post
-from services.gateway.feed import Entry, Feed
+from services.gateway.feed import Entry, Feed, Key
+from services.gateway.held import HeldResponse, Run, send_whole
 from services.gateway.job_access import JobAccess
 from services.gateway.listing import list_response
 from services.gateway.neighbours import Neighbours
@@ -20,12 +19,13 @@ from services.gateway.organizations import Organizations
 from services.gateway.surfaces.platform import PREFIX
 from services.gateway.surfaces.platform import render as platform
 from services.gateway.surfaces.platform.erasures import Erasure, shown
-from services.gateway.surfaces.platform.jobs import EVENT_HEADERS, PULSE_SECONDS
+from services.gateway.surfaces.platform.job_events import event_stream, seen_revision
 from services.gateway.surfaces.tasks import models, render, shapes
 from services.gateway.surfaces.tasks.acceptance import Acceptance
 from services.gateway.surfaces.tasks.results import TaskBodies, require_task
 from services.gateway.texts import MAX_CHARACTERS
 from services.gateway.validation import NoBody, NoQuery
+from services.gateway.visits import Visit
 
 _TASKS = f"{PREFIX}/tasks"
 # A character beyond the Basic Multilingual Plane takes twelve bytes when JSON escapes it.
@@ -108,7 +108,8 @@ class Tasks:
                 {
                     200: Answer(
                         "Events named `task`, each with the task as its data.", media_types=("text/event-stream",)
-                    )
+                    ),
+                    204: Answer("The client has its end already."),
                 },
                 request_headers=("Last-Event-ID",),
                 scope=_READ,
@@ -161,33 +162,37 @@ class Tasks:
         asked = call.request.headers
         known, seconds = asked.get("if-none-match"), polling.preferred_wait(asked.get("prefer"))
         entry = await self._entry(call)
+        response, is_news = await self._status(entry, known, seconds)
+        if not seconds or is_news or entry.ended:
+            return response
+        return HeldResponse(call.identity, self._awaited(_key(call), entry, seconds, known))
+
+    def _awaited(self, key: Key, entry: Entry, seconds: int, known: str | None) -> Run:
+        async def run(visit: Visit, send: Send) -> None:
+            newest = await self._feed.changed_state(key, entry, seconds, visit)
+            if not visit.ended:
+                response, _ = await self._status(newest, known, seconds)
+                await send_whole(response, send)
+
+        return run
+
+    async def _status(self, entry: Entry, known: str | None, waited: int | None) -> tuple[Response, bool]:
+        """The answer, and whether it is news to somebody who knows a version."""
         body = await self._bodies.of(entry)
-        is_news = known is not None and not polling.matches(known, polling.strong_etag(body))
-        if seconds and not is_news:
-            entry = await self._feed.changed_state(_key(call), entry, seconds)
-            body = await self._bodies.of(entry)
         headers = _headers(entry, body)
-        if seconds is not None:
-            headers["preference-applied"] = f"wait={seconds}"
+        if waited is not None:
+            headers["preference-applied"] = f"wait={waited}"
         if polling.matches(known, headers["etag"]):
-            return Response(status_code=304, headers=headers)
-        return Response(body, 200, headers, "application/json")
+            return Response(status_code=304, headers=headers), False
+        return Response(body, 200, headers, "application/json"), known is not None
 
     async def events(self, call: Call[NoBody, NoQuery]) -> Response:
-        """A task's changes until it ended."""
-        await self._entry(call)  # so that an unknown task is answered as one
-        events = self._events(_key(call), call.request.headers.get("last-event-id"))
-        return StreamingResponse(events, headers=EVENT_HEADERS, media_type="text/event-stream")
-
-    async def _events(self, key: tuple[str, str], last_seen: str | None) -> AsyncIterator[bytes]:
-        try:
-            async for entry in self._feed.follow(key, PULSE_SECONDS):
-                if entry is None:
-                    yield b": still here\n\n"
-                elif str(entry.job.revision) != last_seen:
-                    yield b"id: %d\nevent: task\ndata: %s\n\n" % (entry.job.revision, await self._bodies.of(entry))
-        except NotFound:
-            return  # it was erased
+        """A task's changes until it ended; 204 for who has its end already."""
+        entry, key = await self._entry(call), _key(call)
+        seen = await seen_revision(self._feed, key, entry, call.request.headers.get("last-event-id"))
+        if entry.ended and seen == entry.job.revision:
+            return Response(status_code=204)
+        return HeldResponse(call.identity, event_stream(self._feed, key, seen, "task", self._bodies.of))
 
     async def delete(self, call: Call[NoBody, NoQuery]) -> Response:
         """Cancels a task or erases it."""
