@@ -205,6 +205,17 @@ async def test_held_requests_of_the_revoked(mesh: Mesh, server: Served, ada: Per
     assert "www-authenticate" in poll.headers
 
 
+async def test_held_requests_of_api_keys(mesh: Mesh, server: Served, ada: Person) -> None:
+    """When the token behind an API key ends, which its owner knows nothing of, a held poll is answered as it is."""
+    ada.claims["key"] = "an-api-key"
+    path, headers = f"/api/v1/jobs/{ada.job().id}", {"authorization": f"Bearer {ada.token(int(time.time()) + 2)}"}
+    async with httpx.AsyncClient(base_url=server.http, headers=headers) as client:
+        started = time.monotonic()
+        poll = await client.get(path, headers={"prefer": "wait=30"})
+    assert (200, "running") == (poll.status_code, poll.json()["status"])
+    assert time.monotonic() - started < 5
+
+
 async def test_expired(mesh: Mesh, server: Served, ada: Person) -> None:
     """A token that expires closes the connection then."""
     expires = int(time.time()) + 2
