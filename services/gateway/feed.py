@@ -3,7 +3,7 @@
 Every change of a job is told to every gateway; the feed keeps the newest of each job, for as many jobs as it may.
 What it keeps is *warm*, good to answer a poll with, only as long as it can be trusted:
 
-- an unfinished job for 2 s after it was last told or asked for, and only while the feed is connected; for up to 60 s
+- an unfinished job for 2 s after it was last told or asked for, and only while the feed is connected; for up to 5 min
   as long as nothing that is told can have been missed (continuity.py);
 - a finished one for 60 s, but for a failed one, which can be tried again: that counts as unfinished.
 
@@ -24,7 +24,7 @@ from services.gateway.continuity import Continuity
 from services.gateway.visits import Visit
 
 UNFINISHED_SECONDS = 2.0
-UNBROKEN_SECONDS = 60.0
+UNBROKEN_SECONDS = 300.0
 FINISHED_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 10.0
 _NO_HEADERS: Mapping[str, str] = {}

@@ -90,8 +90,11 @@ class Holding:
         """Ends what is held for credentials that have died."""
         now = time.time()
         for held in self._held:
-            if held.caller.expires_at <= now or self._denies(held.caller):
+            if self._denies(held.caller):
                 held.visit.deny()
+            elif held.caller.expires_at <= now:
+                # Behind an API key is a token that ends earlier: its poll is answered, its stream is resumed.
+                held.visit.end() if held.caller.key_id else held.visit.deny()
 
 
 class _Sending:

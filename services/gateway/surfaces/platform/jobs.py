@@ -101,7 +101,7 @@ class Jobs:
     def _awaited(self, key: Key, entry: Entry, seconds: int, known: str | None) -> Run:
         async def run(visit: Visit, send: Send) -> None:
             newest = await self._feed.changed_state(key, entry, seconds, visit)
-            if not visit.ended:
+            if not visit.denied:
                 await send_whole(_status_response(newest, known, seconds), send)
 
         return run

@@ -170,7 +170,7 @@ class Tasks:
     def _awaited(self, key: Key, entry: Entry, seconds: int, known: str | None) -> Run:
         async def run(visit: Visit, send: Send) -> None:
             newest = await self._feed.changed_state(key, entry, seconds, visit)
-            if not visit.ended:
+            if not visit.denied:
                 response, _ = await self._status(newest, known, seconds)
                 await send_whole(response, send)
 

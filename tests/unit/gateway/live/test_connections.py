@@ -189,6 +189,33 @@ async def test_revoked(mesh: Mesh, server: Served, ada: Person) -> None:
         assert {"type": "pong"} == await ask(stays, {"type": "ping"})
 
 
+async def test_held_requests_of_the_revoked(mesh: Mesh, server: Served, ada: Person) -> None:
+    """A held poll is answered 401 within a second after logging out, and an event stream ends."""
+    path, headers = f"/api/v1/jobs/{ada.job().id}", {"authorization": f"Bearer {ada.token()}"}
+    async with httpx.AsyncClient(base_url=server.http, headers=headers) as client:
+        held = asyncio.create_task(client.get(path, headers={"prefer": "wait=30"}))
+        stream = asyncio.create_task(client.get(f"{path}/events"))
+        await asyncio.sleep(0.3)
+        event = IdentityEvent(kind=IDENTITY_EVENT_KIND_SESSION_ENDED, subject_id=ada.session_id)
+        event.expires_at.FromSeconds(FOREVER)
+        mesh.gateway.revocations.learn(event)
+        async with asyncio.timeout(2):
+            poll, events = await asyncio.gather(held, stream)
+    assert (401, 200) == (poll.status_code, events.status_code)
+    assert "www-authenticate" in poll.headers
+
+
+async def test_held_requests_of_api_keys(mesh: Mesh, server: Served, ada: Person) -> None:
+    """When the token behind an API key ends, which its owner knows nothing of, a held poll is answered as it is."""
+    ada.claims["key"] = "an-api-key"
+    path, headers = f"/api/v1/jobs/{ada.job().id}", {"authorization": f"Bearer {ada.token(int(time.time()) + 2)}"}
+    async with httpx.AsyncClient(base_url=server.http, headers=headers) as client:
+        started = time.monotonic()
+        poll = await client.get(path, headers={"prefer": "wait=30"})
+    assert (200, "running") == (poll.status_code, poll.json()["status"])
+    assert time.monotonic() - started < 5
+
+
 async def test_expired(mesh: Mesh, server: Served, ada: Person) -> None:
     """A token that expires closes the connection then."""
     expires = int(time.time()) + 2
