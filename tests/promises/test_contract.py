@@ -29,7 +29,7 @@ async def test_a_short_time(world: World) -> None:
 @pytest.mark.timeout(1_800)
 async def test_a_long_time(world: World) -> None:
     """Many by chance, and sequences of requests."""
-    await _run(world, "--phases", "coverage,fuzzing,stateful", "--max-examples", "150")
+    await _run(world, "--phases", "coverage,fuzzing,stateful", "--max-time", "600")
 
 
 async def _run(world: World, *options: str) -> None:
