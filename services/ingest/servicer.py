@@ -90,7 +90,8 @@ class IngestServicer(IngestServiceServicer):
         document_id = owned(organization_id, config.document_id, "document_id")
         to_uuid(config.job_id, "job_id")
         await self._languages.require(config.job.languages)
-        stored = await upload.store(self._blobs, organization_id, _chunks(config, request_iterator), config.max_bytes)
+        chunks = _chunks(config, request_iterator)
+        stored = await upload.store(self._blobs, organization_id, chunks, config.max_bytes, config.plain_text)
         arrival = await self._arrivals.read(str(document_id), stored, config.job)
         try:
             response = await client.call(self._jobs.SubmitJob, _submission(config, stored, arrival))
@@ -136,5 +137,10 @@ def _submission(config: UploadConfig, stored: upload.Stored, arrival: Arrival | 
         storage_key=stored.key,
     )
     return SubmitJobRequest(
-        document=document, job_id=config.job_id, config=config.job, priority=config.priority, arrival=arrival
+        document=document,
+        job_id=config.job_id,
+        config=config.job,
+        priority=config.priority,
+        arrival=arrival,
+        job_type=config.job_type,
     )

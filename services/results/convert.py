@@ -42,6 +42,7 @@ def document_message(record: DocumentRecord) -> Document:
         metadata=record.metadata,
         created_at=timestamp(record.created_at),
         updated_at=timestamp(record.updated_at),
+        hidden=record.hidden,
     )
 
 

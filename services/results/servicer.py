@@ -64,7 +64,9 @@ class JobServicer(JobServiceServicer):
         """See the proto."""
         caller = identity.current()
         document = new_document(caller, request.document)
-        job = _new_job(caller, request.job_id, document.id, "text_extraction", request.priority)
+        kind = _reading_kind(request.job_type)
+        document.hidden = kind in pipeline.HIDING
+        job = _new_job(caller, request.job_id, document.id, kind, request.priority)
         job.config = convert.config_record(request.config)
         document, job = await self._submission.read(document, job, self._arrived(request))
         return pb.SubmitJobResponse(document=convert.document_message(document), job=convert.job_message(job))
@@ -184,8 +186,8 @@ class DocumentServicer(DocumentServiceServicer):
             job_ids = [job.id for job in jobs]
             # The reading job, then the others, then the document: as everywhere, so that two transactions never wait
             # for each other.
-            locked = await tables.jobs.lock([job.id for job in jobs if job.type == "text_extraction"])
-            locked |= await tables.jobs.lock([job.id for job in jobs if job.type != "text_extraction"])
+            locked = await tables.jobs.lock([job.id for job in jobs if job.reads])
+            locked |= await tables.jobs.lock([job.id for job in jobs if not job.reads])
             running = [job for job, _ in locked.values() if not job.ended]
             if not await tables.documents.delete(organization_id, document_id, owner):
                 raise NotFound("There is no such document.")
@@ -227,9 +229,9 @@ class DocumentServicer(DocumentServiceServicer):
         return pb.ListAnalysesResponse(analyses=[convert.analysis_message(one) for one in analyses])
 
     async def _document(self, document_id: str) -> DocumentRecord:
-        owner = await self._sharing.owner()
+        owner, hidden = await self._sharing.owner(), identity.current().role == "service"
         async with self._store.reading() as tables:
-            document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"), owner)
+            document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"), owner, hidden)
         if document is None:
             raise NotFound("There is no such document.")
         return document
@@ -273,6 +275,13 @@ def _new_job(caller: identity.Identity, job_id: str, document_id: UUID, kind: st
         priority=priority,
         config={},
     )
+
+
+def _reading_kind(number: "JobType.ValueType") -> str:
+    kind = _choice(JobType, number, "JOB_TYPE_", "job_type") or "text_extraction"
+    if kind == "analysis":
+        raise InvalidArgument("An analysis reads no document.", field="job_type")
+    return kind
 
 
 def _choice(kind: "EnumTypeWrapper[Any]", number: int, prefix: str, field: str) -> str:

@@ -102,6 +102,10 @@ class _JobTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobType.Value
     """Reads a document, then analyses it if that was asked."""
     JOB_TYPE_ANALYSIS: _JobType.ValueType  # 2
     """Analyses a document that was read before."""
+    JOB_TYPE_TEXT_TASK: _JobType.ValueType  # 3
+    """Reads a text or a file that is nobody's document, then analyses it; what it found is its only result."""
+    JOB_TYPE_TAGGING: _JobType.ValueType  # 4
+    """The same for tags."""
 
 class JobType(_JobType, metaclass=_JobTypeEnumTypeWrapper):
     """What a job is."""
@@ -112,6 +116,10 @@ JOB_TYPE_TEXT_EXTRACTION: JobType.ValueType  # 1
 """Reads a document, then analyses it if that was asked."""
 JOB_TYPE_ANALYSIS: JobType.ValueType  # 2
 """Analyses a document that was read before."""
+JOB_TYPE_TEXT_TASK: JobType.ValueType  # 3
+"""Reads a text or a file that is nobody's document, then analyses it; what it found is its only result."""
+JOB_TYPE_TAGGING: JobType.ValueType  # 4
+"""The same for tags."""
 Global___JobType: _TypeAlias = JobType  # noqa: Y015
 
 class _ReadMode:
@@ -181,6 +189,7 @@ class Document(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     user_id: _builtins.str
@@ -201,6 +210,10 @@ class Document(_message.Message):
     """How far it is."""
     page_count: _builtins.int
     """Absent until inspected."""
+    hidden: _builtins.bool
+    """It is in no list and no search, and only services can reach it: the input of a text task or of tagging. Set by the
+    service.
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Title, author, producer and the like, as the file says."""
@@ -229,10 +242,11 @@ class Document(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        hidden: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "created_at", b"created_at", "page_count", b"page_count", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "created_at", b"created_at", "file_size", b"file_size", "filename", b"filename", "id", b"id", "metadata", b"metadata", "mime_type", b"mime_type", "original_filename", b"original_filename", "page_count", b"page_count", "sha256", b"sha256", "state", b"state", "storage_key", b"storage_key", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "created_at", b"created_at", "file_size", b"file_size", "filename", b"filename", "hidden", b"hidden", "id", b"id", "metadata", b"metadata", "mime_type", b"mime_type", "original_filename", b"original_filename", "page_count", b"page_count", "sha256", b"sha256", "state", b"state", "storage_key", b"storage_key", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page_count: _TypeAlias = _typing.Literal["page_count"]  # noqa: Y015
     _WhichOneofArgType__page_count: _TypeAlias = _typing.Literal["_page_count", b"_page_count"]  # noqa: Y015

@@ -89,10 +89,13 @@ class SubmitJobRequest(_message.Message):
     CONFIG_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     ARRIVAL_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """UUID that the caller chooses for the job, likewise."""
     priority: _builtins.int
     """0 to 9."""
+    job_type: _job_pb2.JobType.ValueType
+    """What the job is, any type that reads a document; unspecified: text_extraction."""
     @_builtins.property
     def document(self) -> _job_pb2.Document:
         """With `original_filename`, size, type, hash and key set, and `id` to a UUID that the caller chooses; its own id, which
@@ -115,10 +118,11 @@ class SubmitJobRequest(_message.Message):
         config: _job_pb2.JobConfig | None = ...,
         priority: _builtins.int = ...,
         arrival: Global___Arrival | None = ...,
+        job_type: _job_pb2.JobType.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "job_id", b"job_id", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "job_id", b"job_id", "job_type", b"job_type", "priority", b"priority"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

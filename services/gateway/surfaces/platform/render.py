@@ -39,6 +39,8 @@ JOB_STATUSES: dict["job_pb2.JobState.ValueType", models.JobStatus] = {
 JOB_TYPES: dict["job_pb2.JobType.ValueType", models.JobKind] = {
     job_pb2.JOB_TYPE_TEXT_EXTRACTION: "text_extraction",
     job_pb2.JOB_TYPE_ANALYSIS: "analysis",
+    job_pb2.JOB_TYPE_TEXT_TASK: "text_task",
+    job_pb2.JOB_TYPE_TAGGING: "tagging",
 }
 MODES: dict["job_pb2.ReadMode.ValueType", models.Mode] = {
     job_pb2.READ_MODE_TEXT: "text",
