@@ -34,7 +34,7 @@ def main() -> None:
                 group.create_task(entries.open(settings)),
                 group.create_task(gateway.meter.keep_telling(quotas.publish)),
             ]
-            await server.run_until(stop, gateway.feed.close)
+            await server.run_until(stop, gateway.release)
             for one in opening:
                 one.cancel()
         with suppress(Unavailable):

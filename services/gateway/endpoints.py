@@ -20,7 +20,7 @@ from mesh.identity import Identity
 from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
 from services.gateway.fingerprints import Fingerprint
-from services.gateway.forms import FormEvent, form_events
+from services.gateway.forms import FormEvent, form_events, is_form
 from services.gateway.idempotency import Claim, Earlier, Idempotency, Origin, read_key, reused
 from services.gateway.problems import NOT_FOUND
 from services.gateway.traffic import ROUTE
@@ -47,6 +47,11 @@ class Call(Generic[B, Q]):
     origin: Origin = field(default_factory=Origin)
     """Gives new things their ids."""
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
+
+    @property
+    def is_form(self) -> bool:
+        """Whether a multipart form comes with it."""
+        return is_form(self.request)
 
     def form(self) -> AsyncIterator[FormEvent]:
         """What the multipart form holds. Raises InvalidArgument, ClientDisconnect."""
@@ -85,7 +90,9 @@ class Endpoint(Generic[B, Q]):
     body: type[B]
     query: type[Q]
     form: type[BaseModel] | None = None
-    """Fields of a multipart form with a `file`; the handler reads it."""
+    """Fields of a multipart form with a `file`; the handler reads it. With a `body` clients choose what they send."""
+    body_bytes: int = 0
+    """Largest JSON body where it is not the usual one."""
     urlencoded: type[BaseModel] | None = None
     """Parameters of a form without files; the handler reads it."""
     public: bool = False
@@ -125,8 +132,8 @@ class Desk:
         ids = _ids(request.path_params)
         query = read_query(request.query_params, endpoint.query)
         raw, body = b"", NoBody()
-        if endpoint.body is not NoBody:
-            raw = await read_json(request, self._json_body_bytes)
+        if endpoint.body is not NoBody and not (endpoint.form and is_form(request)):
+            raw = await read_json(request, endpoint.body_bytes or self._json_body_bytes)
             body = parse_json(raw, endpoint.body)
         call = Call(request, body, query, caller, ids)
         key = read_key(request.headers) if endpoint.keyed else None
@@ -135,13 +142,12 @@ class Desk:
     async def _once(self, endpoint: AnyEndpoint, call: Call[Any, Any], key: str, raw: bytes) -> Response:
         scopes.require(call.identity, endpoint.scope)  # a replay asks no service
         fingerprint = Fingerprint(*_counting(endpoint, call))
-        if endpoint.form is None:
+        has_form = endpoint.form is not None and (endpoint.body is NoBody or call.is_form)
+        if not has_form:
             fingerprint.take_body(raw)
-        begun = await self._idempotency.begin(
-            _claim(endpoint, call, key), b"" if endpoint.form else fingerprint.digest()
-        )
+        begun = await self._idempotency.begin(_claim(endpoint, call, key), b"" if has_form else fingerprint.digest())
         if isinstance(begun, Earlier):
-            if endpoint.form is not None:
+            if has_form:
                 await _read_again(call, fingerprint, begun.content_bytes)
             return begun.replay(fingerprint.digest())
         keyed = replace(call, origin=begun.origin, fingerprint=fingerprint)

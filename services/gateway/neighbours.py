@@ -14,6 +14,7 @@ from pagemesh.auth.v1.provider_keys_pb2_grpc import ProviderKeyServiceStub
 from pagemesh.auth.v1.signin_pb2_grpc import SignInServiceStub
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
+from pagemesh.results.v1.runs_pb2_grpc import RunServiceStub
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceStub
 from services.gateway.settings import GatewaySettings
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # names that the generated stubs have for type checkers alone
     from pagemesh.auth.v1.signin_pb2_grpc import SignInServiceAsyncStub
     from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceAsyncStub
     from pagemesh.results.v1.results_pb2_grpc import DocumentServiceAsyncStub, JobServiceAsyncStub
+    from pagemesh.results.v1.runs_pb2_grpc import RunServiceAsyncStub
     from pagemesh.results.v1.usage_pb2_grpc import UsageServiceAsyncStub
 
 SERVICES = ("auth", "ingest", "ocr", "analysis", "results")
@@ -50,6 +52,7 @@ class Neighbours:
     ingest: "IngestServiceAsyncStub"
     jobs: "JobServiceAsyncStub"
     documents: "DocumentServiceAsyncStub"
+    runs: "RunServiceAsyncStub"
     usage: "UsageServiceAsyncStub"
     health: dict[str, health_pb2_grpc.HealthStub]
     """Health by service name."""
@@ -71,6 +74,7 @@ class Neighbours:
             ingest=IngestServiceStub(channels["ingest"]),
             jobs=JobServiceStub(channels["results"]),
             documents=DocumentServiceStub(channels["results"]),
+            runs=RunServiceStub(channels["results"]),
             usage=UsageServiceStub(channels["results"]),
             health={name: health_pb2_grpc.HealthStub(channel) for name, channel in channels.items()},
         )

@@ -63,11 +63,11 @@ def read_query(parameters: QueryParams, model: type[M]) -> M:
         raise wrong_fields(error) from error
 
 
-def wrong_fields(error: ValidationError) -> PagemeshError:
-    """One entry for each field that is wrong."""
+def wrong_fields(error: ValidationError, within: str = "") -> PagemeshError:
+    """One entry for each field that is wrong, of the object of that name when it is inside another."""
     details: dict[str, str] = {}
     for entry in error.errors(include_url=False, include_context=False, include_input=False):
-        details.setdefault(_name(entry["loc"]), entry["msg"])
+        details.setdefault(_name((*filter(None, [within]), *entry["loc"])), entry["msg"])
     return invalid(details)
 
 

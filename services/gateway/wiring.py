@@ -42,6 +42,7 @@ from services.gateway.surfaces.platform.pages import Pages
 from services.gateway.surfaces.platform.provider_keys import ProviderKeys
 from services.gateway.surfaces.platform.sign_in import SignIn
 from services.gateway.surfaces.platform.usage import UsageReport
+from services.gateway.surfaces.runs.runs import Runs
 from services.gateway.traffic import Traffic
 
 _USAGE = "usage.read"
@@ -76,6 +77,7 @@ class Gateway:
         readiness = Readiness(self._checks())
         terms = Terms(settings.idempotency_seconds, settings.idempotency_lease_seconds)
         idempotency = Idempotency(entries, Sealing(settings.idempotency_secret.get_secret_value()), terms)
+        self.runs = Runs(neighbours, organizations, usage, settings)
         surfaces = (
             Accounts(neighbours, revocations),
             SignIn(neighbours, revocations),
@@ -88,12 +90,18 @@ class Gateway:
             Pages(neighbours),
             Jobs(neighbours, self.feed, access),
             Analyses(neighbours, self.feed),
+            self.runs,
             UsageReport(usage),
             Health(neighbours, readiness, self.traffic, settings.environment),
             Browsing(),
         )
         endpoints = [endpoint for surface in surfaces for endpoint in surface.endpoints()]
         self.app = app.build(endpoints, credentials, admission, idempotency, self.feed, access, self.traffic, settings)
+
+    def release(self) -> None:
+        """Lets everybody who waits go with what is known."""
+        self.feed.close()
+        self.runs.following.close()
 
     async def _ask_job(self, job_id: str) -> job_pb2.Job:
         answer = await client.call(self._neighbours.jobs.GetJob, results_pb2.GetJobRequest(job_id=job_id))

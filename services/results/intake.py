@@ -90,6 +90,9 @@ class Intake:
             await recording.take(received)
         self._outbox.hand_out(recording.tasks)
         await self._status.tell(recording.jobs)
+        for key in recording.orphans:
+            with suppress(Unavailable):
+                await self._blobs.delete(key)
         for message in batch:
             with suppress(NatsError):  # it comes again, and changes nothing
                 await message.ack()

@@ -11,9 +11,11 @@ from mesh import pages as packing
 from mesh.blobs import Blobs
 from mesh.errors import NotFound
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
+from pagemesh.ingest.v1.fetch_pb2 import DocumentFetched
 from pagemesh.results.v1.outcome_pb2 import PageOutcome
 from pagemesh.work.v1.work_pb2 import Fact
 from services.results import convert, pipeline, work
+from services.results.originals import fetched_document
 from services.results.pipeline import Ending
 from services.results.records import DocumentRecord, JobRecord, NewTask, PageRecord, PageToRead, Problem
 from services.results.store import Transaction
@@ -38,17 +40,27 @@ class _Case:
     headers: dict[str, str]
     outcomes: list[PageOutcome] = field(default_factory=list)
     wanted: list[NewTask] = field(default_factory=list)
+    is_fetched: bool = False
+    """The document has just got its original."""
 
     def read(self) -> None:
         """Applies inspections and collects outcomes, in the order of the facts."""
         for fact in self.facts:
-            if fact.HasField("inspected"):
+            if fact.HasField("fetched"):
+                self._fetched(fact.fetched)
+            elif fact.HasField("inspected"):
                 self._inspected(fact.inspected)
                 self.outcomes += fact.inspected.outcomes
             elif fact.HasField("extracted"):
                 self.outcomes += fact.extracted.outcomes
             elif fact.HasField("recognized"):
                 self.outcomes.append(fact.recognized.outcome)
+
+    def _fetched(self, fact: DocumentFetched) -> None:
+        if wanted := pipeline.fetched(self.job):
+            self.wanted += wanted
+            self.is_fetched = True
+            fetched_document(self.document, fact)
 
     def _inspected(self, fact: DocumentInspected) -> None:
         self.document.metadata = dict(fact.metadata)
@@ -64,9 +76,13 @@ class _Case:
 
 
 class Recording:
-    """Takes facts of many jobs; afterwards `jobs` have changed and `tasks` are to be handed out."""
+    """Takes facts of many jobs; afterwards `jobs` have changed and `tasks` are to be handed out.
+
+    `orphans` are keys of fetched originals that nobody wants any more.
+    """
 
     def __init__(self, tables: Transaction, blobs: Blobs) -> None:
+        self.orphans: list[str] = []
         self.jobs: list[JobRecord] = []
         self.tasks: list[TaskRecord] = []
         self._tables = tables
@@ -85,14 +101,23 @@ class Recording:
                 if not job.ended
             ]
         )
+        kept = {document.storage_key for _, document in locked.values()}
+        fetched = (one.fact.fetched.storage_key for group in by_job.values() for one in group)
+        self.orphans += [key for key in fetched if key and key not in kept]
 
     async def take_first(self, job: JobRecord, document: DocumentRecord, received: Received) -> None:
         """Records the fact of a job that this same transaction has made."""
         await self._take([_Case(job, document, [received.fact], received.headers)])
 
+    async def save(self, changed: Iterable[tuple[JobRecord, DocumentRecord]]) -> None:
+        """Records locked jobs that a person has changed, and what follows from that."""
+        await self._save([_Case(job, document, [], {}) for job, document in changed], ())
+
     async def _take(self, cases: Sequence[_Case]) -> None:
         for case in cases:
             case.read()
+            if case.is_fetched:
+                await self._tables.documents.fetched(case.document)
         await self._settle([(case, await self._pages(case)) for case in cases])
         unfinished = await self._close_tasks(cases)
         for case in cases:

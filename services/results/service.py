@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import grpc
 
 from mesh import client, db
+from mesh.addresses import Allowed
 from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.seal import ARRIVAL_SEAL, Sealer
@@ -18,10 +19,14 @@ from pagemesh.results.v1.results_pb2_grpc import (
     add_DocumentServiceServicer_to_server,
     add_JobServiceServicer_to_server,
 )
+from pagemesh.results.v1.runs_pb2_grpc import add_RunServiceServicer_to_server
 from pagemesh.results.v1.usage_pb2_grpc import add_UsageServiceServicer_to_server
 from services.results.intake import Intake
 from services.results.metering import Metering
 from services.results.outbox import Outbox, Reconciler
+from services.results.planning import Planner
+from services.results.run_servicer import RunServicer
+from services.results.run_submission import RunSubmission
 from services.results.servicer import DocumentServicer, JobServicer, UsageServicer
 from services.results.settings import ResultsSettings
 from services.results.sharing import Sharing
@@ -43,7 +48,10 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     sealer = Sealer(settings.arrival_secret.get_secret_value(), ARRIVAL_SEAL)
     sharing = Sharing(OrganizationServiceStub(client.connect(settings.auth_url, settings)))
     await bus.listen(identity_subject("organization_changed"), sharing.on_message)
-    jobs = JobServicer(store, Submission(store, blobs, outbox, status), bus, sealer, sharing)
+    submission = Submission(store, blobs, outbox, status)
+    planner = Planner(Allowed.parse(settings.allowed_private_networks))
+    jobs = JobServicer(store, submission, planner, bus, sealer, sharing)
+    runs = RunServicer(store, RunSubmission(store, blobs, submission, outbox, status, planner), bus, sharing)
     intake = Intake(bus, store, blobs, outbox, status)
     loops = [
         asyncio.create_task(loop)
@@ -56,14 +64,16 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     def register(server: grpc.aio.Server) -> list[str]:
         add_JobServiceServicer_to_server(jobs, server)
         add_DocumentServiceServicer_to_server(DocumentServicer(store, blobs, status, sharing), server)
+        add_RunServiceServicer_to_server(runs, server)
         add_UsageServiceServicer_to_server(UsageServicer(store), server)
-        return [f"pagemesh.results.v1.{name}Service" for name in ("Job", "Document", "Usage")]
+        return [f"pagemesh.results.v1.{name}Service" for name in ("Job", "Document", "Run", "Usage")]
 
     checks = {"database": store.check, "messaging": bus.check, "storage": blobs.check}
     server = MeshServer(ServiceSpec("results", register, await remote_verifier(settings, bus), checks=checks), settings)
     await server.start()
     ended = await _first_ended(stop, loops)
     jobs.close()
+    runs.close()
     await asyncio.gather(server.stop(), intake.stop())
     for loop in loops:
         loop.cancel()

@@ -24,9 +24,14 @@ from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceServicer, JobServiceServicer
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceServicer
 from services.results import convert, pipeline
+from services.results.fields import choice as _choice
+from services.results.fields import wait as _wait
+from services.results.fields import window as _window
 from services.results.metering import EPOCH
 from services.results.originals import account, new_document
+from services.results.planning import Planner
 from services.results.records import DocumentRecord, JobRecord, PageRecord
+from services.results.run_reading import RunReader
 from services.results.sharing import Sharing
 from services.results.status import StatusFeed
 from services.results.store import Store
@@ -34,8 +39,6 @@ from services.results.store.search import harmless
 from services.results.submission import Arrived, Submission
 
 if TYPE_CHECKING:
-    from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper as EnumTypeWrapper
-
     Context = grpc.aio.ServicerContext[Any, Any]
 
 _WATCH_SECONDS = 2.0
@@ -48,8 +51,12 @@ _MAX_SEARCH = 500
 class JobServicer(JobServiceServicer):
     """Jobs."""
 
-    def __init__(self, store: Store, submission: Submission, bus: Bus, sealer: Sealer, sharing: Sharing) -> None:
+    def __init__(
+        self, store: Store, submission: Submission, planner: Planner, bus: Bus, sealer: Sealer, sharing: Sharing
+    ) -> None:
         self._store = store
+        self._runs = RunReader(store)
+        self._planner = planner
         self._sharing = sharing
         self._submission = submission
         self._sealer = sealer
@@ -65,11 +72,15 @@ class JobServicer(JobServiceServicer):
         caller = identity.current()
         document = new_document(caller, request.document)
         kind = _reading_kind(request.job_type)
-        document.hidden = kind in pipeline.HIDING
+        document.hidden = kind in pipeline.HIDING or request.run.HasField("text")
         job = _new_job(caller, request.job_id, document.id, kind, request.priority)
         job.config = convert.config_record(request.config)
-        document, job = await self._submission.read(document, job, self._arrived(request))
-        return pb.SubmitJobResponse(document=convert.document_message(document), job=convert.job_message(job))
+        plan = self._planner.sent(caller, request, document.id)
+        document, job = await self._submission.read(document, job, self._arrived(request), plan)
+        response = pb.SubmitJobResponse(document=convert.document_message(document), job=convert.job_message(job))
+        if plan:
+            response.run.CopyFrom(await self._runs.recorded(plan))
+        return response
 
     def _arrived(self, request: pb.SubmitJobRequest) -> Arrived | None:
         """What ingest vouches for; whatever somebody else made up is as good as nothing."""
@@ -284,29 +295,6 @@ def _reading_kind(number: "JobType.ValueType") -> str:
     return kind
 
 
-def _choice(kind: "EnumTypeWrapper[Any]", number: int, prefix: str, field: str) -> str:
-    """The enumeration's name as the record spells it; empty when not said."""
-    if number and number not in kind.values():
-        raise InvalidArgument(f"{field} has no such value.", field=field)
-    return kind.Name(number).removeprefix(prefix).lower() if number else ""
-
-
 def _text(value: str) -> str:
     """The text as PostgreSQL can compare it: it has no NUL character, so nothing of that name is there."""
     return value.replace("\0", "\ufffd")
-
-
-def _window(page: int, per_page: int) -> tuple[int, int]:
-    page, per_page = page or 1, per_page or 20
-    if page < 1 or not 1 <= per_page <= 100:
-        raise InvalidArgument("page is at least 1, per_page from 1 to 100.", field="page")
-    return per_page, (page - 1) * per_page
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return
-    finally:
-        event.clear()

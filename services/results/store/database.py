@@ -13,6 +13,8 @@ from services.results.store.analyses import Analyses
 from services.results.store.documents import Documents
 from services.results.store.jobs import Jobs
 from services.results.store.pages import Pages
+from services.results.store.queue import Queue
+from services.results.store.runs import Runs
 from services.results.store.search import Search
 from services.results.store.tasks import Tasks
 from services.results.store.usage import Usage
@@ -31,6 +33,8 @@ class Transaction:
         self.pages = Pages(connection)
         self.analyses = Analyses(connection)
         self.tasks = Tasks(connection)
+        self.runs = Runs(connection)
+        self.queue = Queue(connection)
         self.usage = Usage(connection)
 
 
