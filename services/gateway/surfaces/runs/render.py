@@ -198,4 +198,4 @@ def _cost(analyses: Sequence[analysis_pb2.Analysis]) -> float | None:
     asked = [one for one in analyses if one.token_usage.total_tokens]
     if not all(one.HasField("cost_usd") for one in asked):
         return None
-    return sum(one.cost_usd for one in asked)
+    return sum((one.cost_usd for one in asked), start=0.0)
