@@ -86,6 +86,15 @@ async def read_document(person: Person, text: str = "Nothing much.", **form: str
     return uploaded
 
 
+async def finished_run(person: Person, text: str = "Nothing much.", config: str = "{}") -> str:
+    """A run of a file, once it has completed."""
+    files = {"file": (f"{uuid.uuid4().hex}.pdf", text_pdf(text=text))}
+    run = await person.send("POST", "/runs", 202, files=files, data={"config": config})
+    while run["state"] != "completed":  # it waits for each change of the state
+        run = await person.send("GET", f"/runs/{run['id']}", 200, headers={"prefer": "wait=60"})
+    return str(run["id"])
+
+
 async def new_client(person: Person, *scopes: str) -> Json:
     """An OAuth client with its secret."""
     body = {"name": "a machine", "scopes": scopes or GRANTABLE}
@@ -133,6 +142,8 @@ class Attacker:
             Kind.MEMBER: self._member,
             Kind.DOCUMENT: self._document,
             Kind.JOB: self._job,
+            Kind.RUN: self._run,
+            Kind.UNFINISHED_RUN: self._unfinished_run,
             Kind.API_KEY: self._key,
             Kind.CLIENT: self._client,
             Kind.STORAGE_KEY: self._storage_key,
@@ -153,6 +164,14 @@ class Attacker:
 
     async def _job(self) -> str:
         return str((await read_document(self.person))["job_id"])
+
+    async def _run(self) -> str:
+        return await finished_run(self.person)
+
+    async def _unfinished_run(self) -> str:
+        # Nobody listens there, which is found out several times before it is believed.
+        body = {"source": {"url": "http://127.0.0.1:9/nothing.pdf"}}
+        return str((await self.person.send("POST", "/runs", 202, json=body))["id"])
 
     async def _key(self) -> str:
         return str((await new_key(self.person))["id"])
@@ -209,12 +228,15 @@ async def make_victim(
     await admin.send("POST", "/organizations/me/members", 201, json=invited)
     document = await read_document(admin, f"The secret is {word}.", analysis_type="summary")
     analyses = await admin.send("GET", f"/documents/{document['id']}/analysis", 200)
+    run_id = await finished_run(admin, f"The secret is {word}.", '{"analyses": ["summary"]}')
     client = await new_client(admin)
     ids = {
         Kind.ORGANIZATION: admin.organization_id,
         Kind.MEMBER: member.user_id,
         Kind.DOCUMENT: document["id"],
         Kind.JOB: document["job_id"],
+        Kind.RUN: run_id,
+        Kind.UNFINISHED_RUN: run_id,
         Kind.ANALYSIS: analyses["analyses"][0]["id"],
         Kind.API_KEY: (await new_key(admin))["id"],
         Kind.CLIENT: client["client_id"],

@@ -96,7 +96,7 @@ class Runs:
                 f"{one}/cancel",
                 self.cancel,
                 "Cancel what has not ended of a run",
-                {200: Answer("The cancelled run.", shapes.Run)},
+                {202: Answer("The cancelled run.", shapes.Run, headers=("Location",))},
                 NoBody,
                 NoQuery,
                 problems=(409,),
@@ -160,7 +160,8 @@ class Runs:
     async def cancel(self, call: Call[NoBody, NoQuery]) -> Response:
         """Cancels a run."""
         request = runs_pb2.CancelRunRequest(run_id=call.ids["run_id"])
-        return _status((await client.call(self._neighbours.runs.CancelRun, request)).run, None)
+        cancelled = (await client.call(self._neighbours.runs.CancelRun, request)).run
+        return Response(render.body(cancelled), 202, {"location": f"{PREFIX}/runs/{cancelled.id}"}, "application/json")
 
     async def queue(self, call: Call[NoBody, NoQuery]) -> Response:
         """What waits."""
