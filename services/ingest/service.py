@@ -47,7 +47,7 @@ async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
     ]
     allowed = Allowed.parse(settings.allowed_private_networks)
     http = outgoing_client(allowed, _STEP_SECONDS)
-    s3 = S3Opener(settings.fetch_s3, settings.storage_url)
+    s3 = S3Opener(settings.fetch_buckets, settings.storage_url)
     fetcher = Fetcher(blobs, HttpOpener(http, allowed), s3, settings.fetch_seconds)
     fetches = WorkerSpec("fetch", handler(bus, NAME, fetcher.fetch), give_up(bus, NAME), settings.ingest_fetches)
     workers.append(Worker(bus, fetches))

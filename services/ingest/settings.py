@@ -25,5 +25,5 @@ class IngestSettings(MeshSettings):
     """Originals that are fetched at a time."""
     fetch_seconds: float = Field(default=300.0, gt=0)
     """Longest fetch, tries and pauses together."""
-    fetch_s3: tuple[S3Rule, ...] = ()
+    fetch_buckets: tuple[S3Rule, ...] = ()
     """Which objects of S3 organizations may have fetched; without a rule none."""
