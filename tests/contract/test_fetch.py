@@ -20,7 +20,7 @@ from mesh.tasks import give_up, handler
 from mesh.worker import Worker, WorkerSpec
 from pagemesh.work.v1.fetch_pb2 import FetchTask
 from pagemesh.work.v1.work_pb2 import Fact, Task
-from services.ingest.fetch import Fetcher
+from services.ingest.fetch import Fetcher, FetchFault
 from services.ingest.fetch_http import REDIRECTS, HttpOpener
 from services.ingest.fetch_s3 import S3Opener, S3Rule
 from tests.support import documents
@@ -216,13 +216,13 @@ async def test_addresses_that_are_not_allowed_are_never_called(fetches: Fetches,
     assert 0 == fetches.origin.asked["/secret"]
 
 
-async def test_names_of_this_machine_are_not_allowed(fetches: Fetches, bus: Bus) -> None:
+async def test_names_of_this_machine_are_not_allowed(fetches: Fetches) -> None:
     """Where nothing private is: not `localhost`, which resolves to it, and not by a redirect from elsewhere."""
     nowhere = Allowed()
     client = outgoing_client(nowhere, 0.5)
     opener = HttpOpener(client, nowhere)
     for url in (f"http://localhost:{fetches.origin.port}/secret", f"{fetches.origin.url}/secret"):
-        with pytest.raises(Exception, match="not allowed") as caught:
+        with pytest.raises(FetchFault, match="not allowed") as caught:
             async with opener(url, OURS):
                 pytest.fail("it was opened")
         assert "address_not_allowed" == caught.value.code

@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -180,7 +181,7 @@ async def test_only_the_first_report_of_a_fetch_counts(runs: Runs, ada: Caller) 
         return False
 
     for one in (second, late):
-        await eventually(lambda key=one.storage_key: gone(key))
+        await eventually(partial(gone, one.storage_key))
     assert b"x" == await runs.results.blobs.get(first.storage_key)
     assert first.storage_key == (await runs.results.document(ada, run.document_id)).storage_key
 

@@ -36,7 +36,7 @@ async def served() -> AsyncIterator[Origin]:
 
 async def start(client: ApiClient, body: Json | None = None, **more: Any) -> Json:
     """Starts a run."""
-    answer = await client.http.post(RUNS, **({"json": body} if body else {}), **more)
+    answer = await client.http.post(RUNS, json=body, **more)
     assert answer.status_code == 202, answer.text
     run: Json = answer.json()
     assert (f"{RUNS}/{run['id']}", True) == (answer.headers["location"], int(answer.headers["retry-after"]) > 0)
@@ -59,8 +59,7 @@ async def test_every_source(client: ApiClient, served: Origin) -> None:
     """File, URL, document and text: read, analysed, with one result of one form."""
     url = served.says("/report.pdf", response(PDF))
     config = {"analyses": ["summary", "tagging"], "mode": "text"}
-    form = {"files": {"file": ("a.pdf", PDF)}, "data": {"config": json.dumps(config)}}
-    file = await start(client, **form)
+    file = await start(client, files={"file": ("a.pdf", PDF)}, data={"config": json.dumps(config)})
     named = await start(client, {"source": {"url": url}, "config": config})
     text = await start(client, {"source": {"text": TEXT}, "config": config})
     first = await ended(client, file)

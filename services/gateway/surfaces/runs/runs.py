@@ -100,6 +100,7 @@ class Runs:
                 NoBody,
                 NoQuery,
                 problems=(409,),
+                keyed=Keyed(),
                 scope=_WRITE,
             ),
             get(
