@@ -1,7 +1,7 @@
 """Originals by http and https: every address judged, redirects followed by hand, nothing believed but the bytes."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from email.message import Message
 from http import HTTPStatus
 from typing import Final
@@ -93,7 +93,10 @@ def _name(response: httpx.Response) -> str:
     """As the server says (RFC 6266), else the last part of the path."""
     field = Message()
     field["content-disposition"] = response.headers.get("content-disposition", "")
-    return field.get_filename() or unquote(response.url.path.rpartition("/")[2])
+    with suppress(UnicodeError):  # a character set that is none
+        if name := field.get_filename():
+            return name
+    return unquote(response.url.path.rpartition("/")[2])
 
 
 def _size(response: httpx.Response) -> int | None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
 
+import orjson
 from google.protobuf.json_format import MessageToDict
 
 from mesh.addresses import Allowed, check_url
@@ -17,6 +18,7 @@ from services.results.originals import account
 from services.results.records import DocumentRecord, JobRecord
 from services.results.runs import ANALYSIS, RunRecord
 from services.results.store import Transaction
+from services.results.store.documents import as_json
 from services.results.store.tasks import TaskRecord
 
 MAX_ANALYSES = 20
@@ -94,7 +96,7 @@ class Planner:
             organization_id=UUID(caller.organization_id),
             user_id=account(caller),
             document_id=document_id,
-            asked=MessageToDict(wanted, preserving_proto_field_name=True),
+            asked=orjson.loads(as_json(MessageToDict(wanted, preserving_proto_field_name=True))),
         )
         return RunPlan(run, tuple(_analyses(run, wanted)))
 

@@ -115,6 +115,8 @@ async def test_the_path_names_what_the_server_does_not(fetches: Fetches) -> None
     """Unquoted, without folders; where the path ends with a slash it is a document."""
     url = fetches.origin.says("/x/annual%20report.pdf", response(PDF))
     assert "annual report.pdf" == (await fetches(url)).fetched.filename
+    strange = response(PDF, content_disposition="attachment; filename*=undefined''x")
+    assert "b.pdf" == (await fetches(fetches.origin.says("/b.pdf", strange))).fetched.filename
     assert "passwd" == (await fetches(fetches.origin.says("/..%2F..%2Fpasswd", response(PDF)))).fetched.filename
     assert "document" == (await fetches(fetches.origin.says("/", response(PDF)))).fetched.filename
 

@@ -219,6 +219,14 @@ async def test_submissions_are_repeatable(runs: Runs) -> None:
     await held.fail("fetch_failed")
 
 
+async def test_characters_that_cannot_be_recorded_are_dropped(runs: Runs) -> None:
+    """A repeat is the same run all the same."""
+    question = AnalysisConfig(analysis_type="custom", prompt="What\0?")
+    chosen = str(uuid.uuid4())
+    first, again = [await runs.submit(id=chosen, url=URL, analyses=[question]) for _ in range(2)]
+    assert (first.id, "What?") == (again.id, again.analyses[0].prompt)
+
+
 async def test_documents_that_are_there(runs: Runs, ada: Caller) -> None:
     """Read before: only its analyses are tasks, and without any the run is over at once. Still being read: both."""
     document, job = await runs.results.submit(ada)
@@ -417,7 +425,7 @@ async def test_the_queue_is_the_organizations(runs: Runs, results: Results, bob:
 
 async def test_runs_with_somebody_to_tell_end_once(runs: Runs, settings: ResultsSettings) -> None:
     """With the last of their jobs."""
-    store = Store(db.connect(settings.database_url.get_secret_value(), SCHEMA, 1))
+    store = Store(db.connect(settings.database_url.get_secret_value(), SCHEMA, 2))
     told = await runs.submit(url=URL, callback_url="https://example.org/told")
     untold = await runs.submit(url=URL)
     ids = [uuid.UUID(run.jobs[0].id) for run in (told, untold)]
@@ -426,6 +434,14 @@ async def test_runs_with_somebody_to_tell_end_once(runs: Runs, settings: Results
     for run in (told, untold):
         await (await runs.results.hands.next(run.document_id, "fetch")).fail("fetch_failed")
         await runs.ended(run)
-    async with store.reading() as tables:
+
+    async def ended() -> list[str]:
+        async with store.transaction() as tables:
+            return [str(run.id) for run in await tables.runs.ended_with(ids)]
+
+    async with store.transaction() as tables:
         assert [told.id] == [str(run.id) for run in await tables.runs.ended_with(ids)]
+        second = asyncio.create_task(ended())  # has to wait for what the first has ended
+        assert not (await asyncio.wait({second}, timeout=0.2))[0]
+    assert [told.id] == await second
     await store.close()

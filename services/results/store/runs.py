@@ -48,9 +48,15 @@ _LIST = text(f"""
     SELECT {_RUN_COLUMNS} {_VISIBLE} {_IN_STATE} ORDER BY r.created_at DESC, r.id DESC LIMIT :limit OFFSET :offset
 """)
 _COUNT = text(f"SELECT count(*) {_VISIBLE} {_IN_STATE}")
+# Locked before the jobs are looked at: of two transactions that end a run's last jobs, one has to see both ends.
+_LOCK_TOLD = text("""
+    SELECT id FROM runs
+    WHERE id IN (SELECT run_id FROM run_jobs WHERE job_id = ANY(:job_ids)) AND asked ? 'callback_url'
+    ORDER BY id FOR UPDATE
+""")
 _ENDED = text(f"""
     SELECT {_RUN_COLUMNS} FROM runs r
-    WHERE r.id IN (SELECT run_id FROM run_jobs WHERE job_id = ANY(:job_ids)) AND r.asked ? 'callback_url'
+    WHERE r.id = ANY(:ids)
           AND NOT EXISTS (SELECT FROM run_jobs m JOIN jobs j ON j.id = m.job_id
                           WHERE m.run_id = r.id AND j.state IN ('pending', 'running'))
 """)
@@ -78,8 +84,12 @@ class Runs:
         return RunRecord(**row._mapping) if row else None
 
     async def ended_with(self, job_ids: Collection[UUID]) -> list[RunRecord]:
-        """Runs with somebody to tell whose last jobs have ended, one of these jobs among them."""
-        rows = await self._connection.execute(_ENDED, {"job_ids": list(job_ids)})
+        """Runs with somebody to tell whose last jobs have ended, one of these jobs among them.
+
+        They are held until the transaction that has ended these jobs ends itself.
+        """
+        told = list((await self._connection.execute(_LOCK_TOLD, {"job_ids": list(job_ids)})).scalars())
+        rows = await self._connection.execute(_ENDED, {"ids": told}) if told else ()
         return [RunRecord(**row._mapping) for row in rows]
 
     async def list(
