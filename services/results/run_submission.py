@@ -94,7 +94,7 @@ class RunSubmission:
             reading = await tables.jobs.reading(run.organization_id, run.document_id)
             if document is None or reading is None:
                 raise NotFound("There is no such document.")
-            if document.state == "failed":
+            if document.state == "failed" and not await tables.runs.get(run.organization_id, run.id, None):
                 raise IllegalState("The document could not be read, so there is nothing to do.", state="failed")
             tasks = await plan.insert(tables, document, reading, headers)
         self._outbox.hand_out(tasks)

@@ -249,12 +249,16 @@ async def test_documents_that_are_there(runs: Runs, ada: Caller) -> None:
 
 
 async def test_documents_that_could_not_be_read_are_refused(runs: Runs, ada: Caller) -> None:
-    """There is nothing to do."""
+    """There is nothing to do; what was asked before is answered again."""
     document, job = await runs.results.submit(ada)
+    chosen = str(uuid.uuid4())
+    early = await runs.submit(id=chosen, document_id=document.id)
     await (await runs.results.hands.next(document.id, "inspect")).fail("corrupt_document")
     await runs.results.ended(ada, job.id)
     with pytest.raises(IllegalState):
         await runs.submit(document_id=document.id)
+    again = await runs.submit(id=chosen, document_id=document.id)
+    assert (early.id, RUN_STATE_FAILED, "corrupt_document") == (again.id, again.state, again.error.code)
 
 
 async def test_one_failure_fails_no_batch(runs: Runs) -> None:
