@@ -89,10 +89,10 @@ class Endpoint(Generic[B, Q]):
     answers: Mapping[int, Answer]
     body: type[B]
     query: type[Q]
+    body_bytes: int | None = None
+    """The largest JSON body, where that is not the usual."""
     form: type[BaseModel] | None = None
     """Fields of a multipart form with a `file`; the handler reads it. With a `body` clients choose what they send."""
-    body_bytes: int = 0
-    """Largest JSON body where it is not the usual one."""
     urlencoded: type[BaseModel] | None = None
     """Parameters of a form without files; the handler reads it."""
     public: bool = False
