@@ -64,7 +64,8 @@ class Fetcher:
         self._pauses = pauses
 
     async def fetch(self, task: Task, report: Report) -> None:
-        """Reports what was stored, or why nothing was."""
+        """Reports that it has begun, then what was stored, or why nothing was."""
+        await report.tell(DocumentFetched(), last=False)
         try:
             async with asyncio.timeout(self._seconds):
                 fetched = await self._patiently(task)

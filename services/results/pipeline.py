@@ -54,11 +54,17 @@ def submitted(job: JobRecord, document_state: str) -> Tasks:
     return []
 
 
+def begun(job: JobRecord) -> None:
+    """A worker has the job's first task, which may take long."""
+    if not job.ended:
+        _start(job)
+
+
 def fetched(job: JobRecord) -> Tasks:
     """The original is stored, so that it can be opened; only the first report of that counts."""
     if job.ended or job.stage != "fetching":
         return []
-    _start(job)
+    begun(job)
     job.stage = "queued"
     job.config = {name: value for name, value in job.config.items() if name != "fetch"}
     return [NewTask("inspect")]

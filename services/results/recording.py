@@ -57,7 +57,8 @@ class _Case:
                 self.outcomes.append(fact.recognized.outcome)
 
     def _fetched(self, fact: DocumentFetched) -> None:
-        if wanted := pipeline.fetched(self.job):
+        pipeline.begun(self.job)
+        if fact.storage_key and (wanted := pipeline.fetched(self.job)):
             self.wanted += wanted
             self.is_fetched = True
             fetched_document(self.document, fact)

@@ -18,6 +18,7 @@ from mesh.bus import Bus
 from mesh.outgoing import outgoing_client
 from mesh.tasks import give_up, handler
 from mesh.worker import Worker, WorkerSpec
+from pagemesh.ingest.v1.fetch_pb2 import DocumentFetched
 from pagemesh.work.v1.fetch_pb2 import FetchTask
 from pagemesh.work.v1.work_pb2 import Fact, Task
 from services.ingest.fetch import Fetcher, FetchFault
@@ -47,7 +48,8 @@ class Fetches:
         """What comes of a task."""
         task = Task(job_id=str(uuid.uuid4()), document_id=str(uuid.uuid4()), organization_id=organization)
         task.fetch.CopyFrom(FetchTask(url=url, max_bytes=max_bytes) if url else FetchTask(s3=s3, max_bytes=max_bytes))
-        [fact] = await self._facts.of(task)
+        begun, fact = await self._facts.of(task)
+        assert (False, DocumentFetched()) == (begun.last, begun.fetched)
         return fact
 
     async def failure(self, *args: Any, **more: Any) -> tuple[str, str]:

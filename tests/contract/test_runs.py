@@ -26,6 +26,7 @@ from pagemesh.results.v1.runs_pb2 import (
     GetRunRequest,
     ListRunsRequest,
     Run,
+    RunState,
     SentRun,
     SubmitRunRequest,
     WatchRunRequest,
@@ -110,6 +111,10 @@ async def test_a_url_is_fetched_read_and_analysed(runs: Runs, ada: Caller) -> No
         run.jobs[0].config.password,
         [job.stage for job in run.jobs],
     )
+
+    async def is_in(state: "RunState.ValueType") -> bool:
+        return (await runs.get(run)).state == state
+
     assert "Report 2.pdf" == (await runs.results.document(ada, run.document_id)).original_filename
     held = await runs.results.hands.next(run.document_id, "fetch")
     assert (URL, 1_000, ada.organization_id) == (
@@ -117,6 +122,9 @@ async def test_a_url_is_fetched_read_and_analysed(runs: Runs, ada: Caller) -> No
         held.task.fetch.max_bytes,
         held.task.organization_id,
     )
+    await held.report.tell(DocumentFetched(), last=False)
+    following = asyncio.ensure_future(ada.stream(runs.stub.WatchRun, WatchRunRequest(run_id=run.id)))
+    await eventually(partial(is_in, RUN_STATE_PROCESSING))
     original = stored(ada)
     await held.finish(original)
     held = await runs.results.hands.next(run.document_id, "inspect")
@@ -128,7 +136,7 @@ async def test_a_url_is_fetched_read_and_analysed(runs: Runs, ada: Caller) -> No
     await held.finish(inspected([False], await runs.results.outcomes(1), title="T"))
     for _ in range(2):
         await (await runs.results.hands.next(run.document_id, "analyze")).finish(found())
-    ended = await runs.ended(run)
+    ended = (await following)[-1].run
     assert (RUN_STATE_COMPLETED, 100, 3) == (ended.state, ended.progress, len(ended.jobs))
     result = ended.result
     assert ("Final.pdf", "T", 1, ["test 1"]) == (

@@ -307,6 +307,8 @@ def test_what_is_named_is_fetched_before_it_is_opened() -> None:
     job.config["fetch"] = {"url": "https://example.org/a.pdf"}
     assert ["fetch"] == [task.kind for task in pipeline.submitted(job, "uploaded")]
     assert ("fetching", "uploaded") == (job.stage, pipeline.document_state(job))
+    pipeline.begun(job)
+    assert ("running", "fetching", "processing") == (job.state, job.stage, pipeline.document_state(job))
     late = copy.deepcopy(job)
     assert ["inspect"] == [task.kind for task in pipeline.fetched(job)]
     assert ("running", "processing") == (job.state, pipeline.document_state(job))

@@ -18,7 +18,7 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class DocumentFetched(_message.Message):
-    """An original was fetched and stored."""
+    """An original was fetched and stored; while it is empty, a worker has begun to fetch it."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
