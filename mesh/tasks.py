@@ -10,12 +10,13 @@ from mesh.streams import fact_subject
 from mesh.worker import GiveUp, Handler
 from pagemesh.analysis.v1.events_pb2 import DocumentAnalyzed
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected, PagesExtracted
+from pagemesh.ingest.v1.fetch_pb2 import DocumentFetched
 from pagemesh.ocr.v1.events_pb2 import PageRecognized
 from pagemesh.results.v1.outcome_pb2 import Failure
 from pagemesh.work.v1.work_pb2 import Fact, Task
 
 Do = Callable[[Task, "Report"], Coroutine[Any, Any, None]]
-News = DocumentInspected | PagesExtracted | PageRecognized | DocumentAnalyzed
+News = DocumentFetched | DocumentInspected | PagesExtracted | PageRecognized | DocumentAnalyzed
 
 
 class Report:
@@ -29,7 +30,9 @@ class Report:
     async def tell(self, news: News, last: bool = True) -> None:
         """Reports news; `last` says that the task is done with it."""
         fact = self._fact(last)
-        if isinstance(news, DocumentInspected):
+        if isinstance(news, DocumentFetched):
+            fact.fetched.CopyFrom(news)
+        elif isinstance(news, DocumentInspected):
             fact.inspected.CopyFrom(news)
         elif isinstance(news, PagesExtracted):
             fact.extracted.CopyFrom(news)

@@ -16,6 +16,7 @@ from pagemesh.auth.v1.signin_pb2_grpc import SignInServiceStub
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from pagemesh.results.v1.erasures_pb2_grpc import ErasureServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
+from pagemesh.results.v1.runs_pb2_grpc import RunServiceStub
 from pagemesh.results.v1.templates_pb2_grpc import TemplateServiceStub
 from pagemesh.results.v1.text_tasks_pb2_grpc import TextTaskServiceStub
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceStub
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # names that the generated stubs have for type checkers alone
     from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceAsyncStub
     from pagemesh.results.v1.erasures_pb2_grpc import ErasureServiceAsyncStub
     from pagemesh.results.v1.results_pb2_grpc import DocumentServiceAsyncStub, JobServiceAsyncStub
+    from pagemesh.results.v1.runs_pb2_grpc import RunServiceAsyncStub
     from pagemesh.results.v1.templates_pb2_grpc import TemplateServiceAsyncStub
     from pagemesh.results.v1.text_tasks_pb2_grpc import TextTaskServiceAsyncStub
     from pagemesh.results.v1.usage_pb2_grpc import UsageServiceAsyncStub
@@ -61,6 +63,7 @@ class Neighbours:
     analysis: "AnalysisServiceAsyncStub"
     jobs: "JobServiceAsyncStub"
     documents: "DocumentServiceAsyncStub"
+    runs: "RunServiceAsyncStub"
     usage: "UsageServiceAsyncStub"
     webhooks: "WebhookServiceAsyncStub"
     erasures: "ErasureServiceAsyncStub"
@@ -87,6 +90,7 @@ class Neighbours:
             analysis=AnalysisServiceStub(channels["analysis"]),
             jobs=JobServiceStub(channels["results"]),
             documents=DocumentServiceStub(channels["results"]),
+            runs=RunServiceStub(channels["results"]),
             usage=UsageServiceStub(channels["results"]),
             webhooks=WebhookServiceStub(channels["results"]),
             erasures=ErasureServiceStub(channels["results"]),

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -132,6 +133,9 @@ def _security(endpoint: AnyEndpoint) -> list[dict[str, list[str]]]:
 
 
 def _request_content(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
+    if endpoint.form is not None and endpoint.body is not NoBody:
+        either = replace(endpoint, form=None), replace(endpoint, body=NoBody)
+        return {kind: schema for one in either for kind, schema in _request_content(one, schemas).items()}
     if endpoint.form is not None:
         form = _without_null(schemas.inline(endpoint.form))
         file = {"type": "string", "format": "binary", "description": "PDF, PNG, JPEG or TIFF."}

@@ -49,6 +49,7 @@ from services.gateway.surfaces.platform.provider_keys import ProviderKeys
 from services.gateway.surfaces.platform.sign_in import SignIn
 from services.gateway.surfaces.platform.usage import UsageReport
 from services.gateway.surfaces.platform.webhooks import Webhooks
+from services.gateway.surfaces.runs.runs import Runs
 from services.gateway.surfaces.tasks.acceptance import Acceptance
 from services.gateway.surfaces.tasks.tasks import Tasks
 from services.gateway.surfaces.tasks.templates import Templates
@@ -92,6 +93,7 @@ class Gateway:
         idempotency = Idempotency(entries, Sealing(settings.idempotency_secret.get_secret_value()), terms)
         callbacks = CallbackPolicy(settings.allowed_private_networks)
         acceptance = Acceptance(neighbours, organizations, usage, settings, callbacks)
+        self.runs = Runs(neighbours, organizations, usage, settings, callbacks)
         surfaces = (
             Accounts(neighbours, revocations),
             SignIn(neighbours, revocations),
@@ -108,6 +110,7 @@ class Gateway:
             Webhooks(neighbours, callbacks),
             Tasks(neighbours, organizations, acceptance, self.feed, access),
             Templates(neighbours),
+            self.runs,
             UsageReport(usage),
             Erasures(neighbours),
             Health(neighbours, readiness, self.traffic, settings.environment),

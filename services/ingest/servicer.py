@@ -109,7 +109,8 @@ class IngestServicer(IngestServiceServicer):
             raise
         if response.document.storage_key != stored.key:  # a repeat: the first upload is the document
             await self._blobs.delete(stored.key)
-        return UploadResponse(document=response.document, job=response.job)
+        run = response.run if response.HasField("run") else None
+        return UploadResponse(document=response.document, job=response.job, run=run)
 
     async def SearchablePdf(
         self, request: SearchablePdfRequest, context: "Context"
@@ -179,4 +180,5 @@ def _submission(config: UploadConfig, stored: upload.Stored, arrival: Arrival | 
         priority=config.priority,
         arrival=arrival,
         job_type=config.job_type,
+        run=config.run if config.HasField("run") else None,
     )

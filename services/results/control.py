@@ -1,5 +1,6 @@
 """What people decide of jobs that are there: to stop one, to try it again, to delete a document with all its jobs."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from mesh import context
@@ -77,6 +78,22 @@ class Control:
             await recording.decide(job, document, wanted, context.outgoing_headers())
         await self._carry_out(recording)
         return job
+
+    async def cancel_all(self, readings: Sequence[UUID], others: Sequence[UUID]) -> bool:
+        """Ends those of the jobs that have not ended, and stops their work; False when all had. Raises Unavailable."""
+        async with self._store.transaction() as tables:
+            # Reading jobs, then the others: as everywhere, so that two transactions never wait for each other.
+            locked = await tables.jobs.lock(readings)
+            locked |= await tables.jobs.lock(others)
+            running = [(job, document) for job, document in locked.values() if not job.ended]
+            for job, document in running:
+                pipeline.cancelled(job, await tables.pages.spent(document.id) if job.reads else None)
+            recording = Recording(tables, self._blobs, self._forecast.seconds_left)
+            await recording.end(running)
+            withdrawn = await tables.tasks.withdraw([job.id for job, _ in running]) if running else []
+        await self._stopping.stop([key_of(job) for job, _ in running], withdrawn)
+        await self._carry_out(recording)
+        return bool(running)
 
     async def delete(self, organization_id: UUID, document_id: UUID, owner: UUID | None, of_task: bool = False) -> bool:
         """Hides the document, or a task's, and stops the work of its jobs; False when there is none to hide.

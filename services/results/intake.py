@@ -95,6 +95,9 @@ class Intake:
         self._forecast.note(recording.done, recording.tasks)
         self._outbox.hand_out(recording.tasks)
         await self._status.tell(recording.jobs)
+        for key in recording.orphans:
+            with suppress(Unavailable):
+                await self._blobs.delete(key)
         for message in batch:
             with suppress(NatsError):  # it comes again, and changes nothing
                 await message.ack()

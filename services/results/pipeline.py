@@ -1,8 +1,8 @@
 """The pipeline: what becomes of a job when a fact arrives. Reading this file is reading the product.
 
-    text_extraction:  queued ─▶ inspecting ─▶ reading ─▶ (analyzing) ─▶ completed
-                                    │            │            │
-                                    └────────────┴────────────┴───────▶ failed, cancelled
+    text_extraction:  (fetching) ─▶ queued ─▶ inspecting ─▶ reading ─▶ (analyzing) ─▶ completed
+                          │                       │            │            │
+                          └───────────────────────┴────────────┴────────────┴───────▶ failed, cancelled
 
     analysis:         queued or waiting ─▶ analyzing ─▶ completed, failed, cancelled
 
@@ -42,7 +42,13 @@ class Ending:
 
 
 def submitted(job: JobRecord, document_state: str) -> Tasks:
-    """A new job: a reading job opens its document, an analysis waits until there is something to analyse."""
+    """A new job: a reading job opens its document, an analysis waits until there is something to analyse.
+
+    A document that is named and not sent is fetched first.
+    """
+    if job.reads and "fetch" in job.config:
+        job.stage = "fetching"
+        return [NewTask("fetch")]
     if job.reads:
         job.stage = "queued"
         return [NewTask("inspect")]
@@ -50,6 +56,22 @@ def submitted(job: JobRecord, document_state: str) -> Tasks:
         return _analyze(job)
     job.stage = "waiting"
     return []
+
+
+def begun(job: JobRecord) -> None:
+    """A worker has the job's first task, which may take long."""
+    if not job.ended:
+        _start(job)
+
+
+def fetched(job: JobRecord) -> Tasks:
+    """The original is stored, so that it can be opened; only the first report of that counts."""
+    if job.ended or job.stage != "fetching":
+        return []
+    begun(job)
+    job.stage = "queued"
+    job.config = {name: value for name, value in job.config.items() if name != "fetch"}
+    return [NewTask("inspect")]
 
 
 def inspected(job: JobRecord, pages: Sequence[PageToRead], already_read: frozenset[int]) -> Tasks:

@@ -12,9 +12,11 @@ from mesh import pages as packing
 from mesh.blobs import Blobs
 from mesh.errors import NotFound
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
+from pagemesh.ingest.v1.fetch_pb2 import DocumentFetched
 from pagemesh.results.v1.outcome_pb2 import PageOutcome
 from pagemesh.work.v1.work_pb2 import Fact
 from services.results import convert, pipeline, work
+from services.results.originals import fetched_document
 from services.results.pipeline import Ending
 from services.results.records import DocumentRecord, JobRecord, NewTask, PageRecord, PageToRead, Problem
 from services.results.store import Transaction
@@ -39,14 +41,25 @@ class _Case:
     headers: dict[str, str]
     outcomes: list[PageOutcome] = field(default_factory=list)
     wanted: list[NewTask] = field(default_factory=list)
+    is_fetched: bool = False
+    """The document has just got its original."""
 
     def read(self, closed: Collection[str], settled: Iterable[int]) -> None:
         """Applies inspections and collects outcomes, in the order of the facts; failures of closed tasks are none."""
         for fact in self.facts:
-            if fact.HasField("inspected"):
+            if fact.HasField("fetched"):
+                self._fetched(fact.fetched)
+            elif fact.HasField("inspected"):
                 self._inspected(fact.inspected, settled)
             is_closed = fact.task_id in closed
             self.outcomes += (one for one in _outcomes(fact) if not (is_closed and _is_failure(one)))
+
+    def _fetched(self, fact: DocumentFetched) -> None:
+        pipeline.begun(self.job)
+        if fact.storage_key and (wanted := pipeline.fetched(self.job)):
+            self.wanted += wanted
+            self.is_fetched = True
+            fetched_document(self.document, fact)
 
     def _inspected(self, fact: DocumentInspected, settled: Iterable[int]) -> None:
         self.document.metadata = dict(fact.metadata)
@@ -68,10 +81,12 @@ Estimate = Callable[[JobRecord], int | None]
 class Recording:
     """Takes facts of many jobs; afterwards `jobs` have changed and `tasks` are to be handed out.
 
-    `done` says by kind of task how much was done: pages, or tasks where these have none.
+    `done` says by kind of task how much was done: pages, or tasks where these have none. `orphans` are keys of fetched
+    originals that nobody wants any more.
     """
 
     def __init__(self, tables: Transaction, blobs: Blobs, estimate: Estimate) -> None:
+        self.orphans: list[str] = []
         self.jobs: list[JobRecord] = []
         self.tasks: list[TaskRecord] = []
         self.done: Counter[str] = Counter()
@@ -92,6 +107,9 @@ class Recording:
                 if not job.ended
             ]
         )
+        kept = {document.storage_key for _, document in locked.values()}
+        fetched = (one.fact.fetched.storage_key for group in by_job.values() for one in group)
+        self.orphans += [key for key in fetched if key and key not in kept]
 
     async def take_first(self, job: JobRecord, document: DocumentRecord, received: Received) -> None:
         """Records the fact of a job that this same transaction has made."""
@@ -103,12 +121,18 @@ class Recording:
         """Records what a person decided of a job that this transaction holds, and the work that it wants."""
         await self._save([_Case(job, document, [], headers, wanted=list(wanted))], ())
 
+    async def end(self, changed: Iterable[tuple[JobRecord, DocumentRecord]]) -> None:
+        """Records jobs that this transaction holds and a person has ended, and what follows from that."""
+        await self._save([_Case(job, document, [], {}) for job, document in changed], ())
+
     async def _take(self, cases: Sequence[_Case]) -> None:
         facts = [fact for case in cases for fact in case.facts]
         self.done.update(kind for fact in facts for kind in _done(fact))
         closed = await self._closed(facts)
         for case in cases:
             case.read(closed, await self._settled_before(case.job))
+            if case.is_fetched:
+                await self._tables.documents.fetched(case.document)
         await self._settle([(case, await self._pages(case)) for case in cases])
         unfinished = await self._close_tasks(cases)
         for case in cases:

@@ -50,7 +50,8 @@ class JobRecord:
     """`text_extraction`, `analysis`, `text_task` or `tagging`."""
     priority: int
     config: dict[str, Any]
-    """`mode`, `languages`, `password`, `callback_url`, and `analysis` with `analysis_type`, `prompt`, `options`."""
+    """`mode`, `languages`, `password`, `callback_url`, `analysis` with `analysis_type`, `prompt`, `options`, and until
+    the original is stored `fetch`: a `pagemesh.work.v1.FetchTask` as JSON."""
     state: str = "pending"
     """`pending`, `running`, `completed`, `failed` or `cancelled`."""
     stage: str = "queued"
@@ -167,7 +168,7 @@ class NewTask:
     """Work to hand out."""
 
     kind: str
-    """`inspect`, `extract`, `ocr` or `analyze`."""
+    """`fetch`, `inspect`, `extract`, `ocr` or `analyze`."""
     pages: tuple[int, ...] = ()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import grpc
 
 from mesh import client, db
+from mesh.addresses import Allowed
 from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.seal import ARRIVAL_SEAL, Sealer
@@ -19,6 +20,7 @@ from pagemesh.results.v1.results_pb2_grpc import (
     add_DocumentServiceServicer_to_server,
     add_JobServiceServicer_to_server,
 )
+from pagemesh.results.v1.runs_pb2_grpc import add_RunServiceServicer_to_server
 from pagemesh.results.v1.templates_pb2_grpc import add_TemplateServiceServicer_to_server
 from pagemesh.results.v1.text_tasks_pb2_grpc import add_TextTaskServiceServicer_to_server
 from pagemesh.results.v1.usage_pb2_grpc import add_UsageServiceServicer_to_server
@@ -30,6 +32,9 @@ from services.results.hiding import Aftermath
 from services.results.intake import Intake
 from services.results.metering import Metering
 from services.results.outbox import Outbox, Reconciler
+from services.results.planning import Planner
+from services.results.run_servicer import RunServicer
+from services.results.run_submission import RunSubmission
 from services.results.servicer import DocumentServicer, JobServicer, UsageServicer
 from services.results.settings import ResultsSettings
 from services.results.sharing import Sharing
@@ -45,7 +50,7 @@ from services.results.webhooks.service import WebhookService
 
 log = logging.getLogger(__name__)
 
-SERVICES = ("Job", "Document", "Usage", "Webhook", "Erasure", "Template", "TextTask")
+SERVICES = ("Job", "Document", "Usage", "Webhook", "Erasure", "Template", "TextTask", "Run")
 
 
 async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
@@ -63,7 +68,9 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     await bus.listen(identity_subject("organization_changed"), sharing.on_message)
     webhooks = WebhookService(bus, store, sharing, settings)
     submission = Submission(store, blobs, outbox, status, forecast, webhooks.callbacks)
-    jobs = JobServicer(store, submission, control, bus, sealer, sharing)
+    planner = Planner(Allowed.parse(settings.allowed_private_networks))
+    jobs = JobServicer(store, submission, control, planner, bus, sealer, sharing)
+    runs = RunServicer(store, RunSubmission(store, submission, outbox, control, planner), bus, sharing)
     intake = Intake(bus, store, blobs, outbox, status, forecast)
     sweeping = Sweeping.build(settings, store, blobs, bus, Aftermath(status, stopping), auth)
     loops = [
@@ -80,6 +87,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
         documents = DocumentServicer(store, blobs, control, sharing, sweeping.erasure)
         add_DocumentServiceServicer_to_server(documents, server)
         add_UsageServiceServicer_to_server(UsageServicer(store), server)
+        add_RunServiceServicer_to_server(runs, server)
         add_WebhookServiceServicer_to_server(webhooks.servicer, server)
         add_ErasureServiceServicer_to_server(ErasureServicer(store), server)
         add_TemplateServiceServicer_to_server(TemplateServicer(store), server)
@@ -92,6 +100,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     await server.start()
     ended = await _first_ended(stop, loops)
     jobs.close()
+    runs.close()
     await asyncio.gather(server.stop(), intake.stop(), webhooks.stop())
     for loop in loops:
         loop.cancel()

@@ -29,19 +29,19 @@ from services.results import convert, pipeline
 from services.results.control import Control
 from services.results.document_eraser import DocumentEraser
 from services.results.erasure import Erasure
+from services.results.fields import choice, wait, window
 from services.results.metering import EPOCH
 from services.results.originals import account, new_document
+from services.results.planning import Planner
 from services.results.records import DocumentRecord, JobRecord, PageRecord
+from services.results.run_reading import RunReader
 from services.results.sharing import Sharing
 from services.results.store import Store
 from services.results.store.search import harmless
 from services.results.submission import Arrived, Submission
 from services.results.tombstones import message, missing
-from services.results.windows import window
 
 if TYPE_CHECKING:
-    from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper as EnumTypeWrapper
-
     Context = grpc.aio.ServicerContext[Any, Any]
 
 _WATCH_SECONDS = 2.0
@@ -55,10 +55,19 @@ class JobServicer(JobServiceServicer):
     """Jobs."""
 
     def __init__(
-        self, store: Store, submission: Submission, control: Control, bus: Bus, sealer: Sealer, sharing: Sharing
+        self,
+        store: Store,
+        submission: Submission,
+        control: Control,
+        planner: Planner,
+        bus: Bus,
+        sealer: Sealer,
+        sharing: Sharing,
     ) -> None:
         self._store = store
         self._control = control
+        self._runs = RunReader(store)
+        self._planner = planner
         self._sharing = sharing
         self._submission = submission
         self._sealer = sealer
@@ -74,11 +83,15 @@ class JobServicer(JobServiceServicer):
         caller = identity.current()
         document = new_document(caller, request.document)
         kind = _reading_kind(request.job_type)
-        document.hidden = kind in pipeline.HIDING
+        document.hidden = kind in pipeline.HIDING or request.run.HasField("text")
         job = _new_job(caller, request.job_id, document.id, kind, request.priority)
         job.config = convert.config_record(request.config)
-        document, job = await self._submission.read(document, job, self._arrived(request))
-        return pb.SubmitJobResponse(document=convert.document_message(document), job=convert.job_message(job))
+        plan = self._planner.sent(caller, request, document.id)
+        document, job = await self._submission.read(document, job, self._arrived(request), plan)
+        response = pb.SubmitJobResponse(document=convert.document_message(document), job=convert.job_message(job))
+        if plan:
+            response.run.CopyFrom(await self._runs.recorded(plan))
+        return response
 
     def _arrived(self, request: pb.SubmitJobRequest) -> Arrived | None:
         """What ingest vouches for; whatever somebody else made up is as good as nothing."""
@@ -118,15 +131,15 @@ class JobServicer(JobServiceServicer):
                 if job.state in _ENDED or self._closing:
                     return
                 # Status may get lost with the broker; looking now and then costs little.
-                await _wait(changed, _WATCH_SECONDS)
+                await wait(changed, _WATCH_SECONDS)
         finally:
             await listening.unsubscribe()
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: "Context") -> pb.ListJobsResponse:
         """See the proto."""
         limit, offset = window(request.page, request.per_page)
-        state = _choice(JobState, request.state, "JOB_STATE_", "state")
-        kind = _choice(JobType, request.type, "JOB_TYPE_", "type")
+        state = choice(JobState, request.state, "JOB_STATE_", "state")
+        kind = choice(JobType, request.type, "JOB_TYPE_", "type")
         document_id = to_uuid(request.document_id, "document_id") if request.document_id else None
         owner = await self._sharing.owner()
         async with self._store.reading() as tables:
@@ -176,9 +189,9 @@ class DocumentServicer(DocumentServiceServicer):
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: "Context") -> pb.ListDocumentsResponse:
         """See the proto."""
         limit, offset = window(request.page, request.per_page)
-        state = _choice(DocumentState, request.state, "DOCUMENT_STATE_", "state")
-        sort = _choice(pb.DocumentSort, request.sort, "DOCUMENT_SORT_", "sort")
-        place = _choice(pb.SearchIn, request.search_in, "SEARCH_IN_", "search_in")
+        state = choice(DocumentState, request.state, "DOCUMENT_STATE_", "state")
+        sort = choice(pb.DocumentSort, request.sort, "DOCUMENT_SORT_", "sort")
+        place = choice(pb.SearchIn, request.search_in, "SEARCH_IN_", "search_in")
         if len(request.search) > _MAX_SEARCH:
             raise InvalidArgument(f"search has at most {_MAX_SEARCH} characters.", field="search")
         search, owner = _text(request.search), await self._sharing.owner()
@@ -304,28 +317,12 @@ def _new_job(caller: identity.Identity, job_id: str, document_id: UUID, kind: st
 
 
 def _reading_kind(number: "JobType.ValueType") -> str:
-    kind = _choice(JobType, number, "JOB_TYPE_", "job_type") or "text_extraction"
+    kind = choice(JobType, number, "JOB_TYPE_", "job_type") or "text_extraction"
     if kind == "analysis":
         raise InvalidArgument("An analysis reads no document.", field="job_type")
     return kind
 
 
-def _choice(kind: "EnumTypeWrapper[Any]", number: int, prefix: str, field: str) -> str:
-    """The enumeration's name as the record spells it; empty when not said."""
-    if number and number not in kind.values():
-        raise InvalidArgument(f"{field} has no such value.", field=field)
-    return kind.Name(number).removeprefix(prefix).lower() if number else ""
-
-
 def _text(value: str) -> str:
     """The text as PostgreSQL can compare it: it has no NUL character, so nothing of that name is there."""
     return value.replace("\0", "\ufffd")
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return
-    finally:
-        event.clear()

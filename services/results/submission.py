@@ -12,6 +12,7 @@ from pagemesh.work.v1.work_pb2 import Fact
 from services.results import pipeline, work
 from services.results.forecast import Forecast
 from services.results.outbox import Outbox
+from services.results.planning import RunPlan
 from services.results.recording import Received, Recording
 from services.results.records import DocumentRecord, JobRecord
 from services.results.status import StatusFeed
@@ -34,13 +35,23 @@ class Arrived:
 
 @dataclass(frozen=True)
 class _New:
-    """A document that nobody has recorded yet, with its reading job and the job's first task."""
+    """A document that nobody has recorded yet, with its reading job, the job's first task and the run that asks for it.
+
+    With a run, `insert` is more than one statement.
+    """
 
     document: DocumentRecord
     job: JobRecord
     task: TaskRecord
+    run: RunPlan | None = None
 
     async def insert(self, tables: Transaction, seconds: float = 0.0) -> bool:
+        inserted = await self._insert(tables, seconds)
+        if inserted and self.run is not None:
+            await self.run.insert_waiting(tables, self.job)
+        return inserted
+
+    async def _insert(self, tables: Transaction, seconds: float) -> bool:
         values = {"task_id": self.task.id, "kind": self.task.kind, "lane": self.task.lane, "payload": self.task.payload}
         return await tables.jobs.submit(self.document, self.job, values, self.task.headers, seconds)
 
@@ -74,23 +85,31 @@ class Submission:
         self._forecast = forecast
 
     async def read(
-        self, document: DocumentRecord, job: JobRecord, arrived: Arrived | None = None
+        self, document: DocumentRecord, job: JobRecord, arrived: Arrived | None = None, run: RunPlan | None = None
     ) -> tuple[DocumentRecord, JobRecord]:
         """Records a document, its reading job and what is known of it already; a repeat answers what the first made.
 
         Raises InvalidArgument for a URL that may not be called back, IllegalState when the ids belong to something
         else, Unavailable.
         """
+        return await self.begin(document, job, arrived, run) or await self._repeated(document, job)
+
+    async def begin(
+        self, document: DocumentRecord, job: JobRecord, arrived: Arrived | None = None, run: RunPlan | None = None
+    ) -> Started | None:
+        """As `read`, with the run that asks for it; None when one of the ids was there before.
+
+        Raises InvalidArgument for a URL that may not be called back, Unavailable.
+        """
         self._callbacks.check(job.config.get("callback_url", ""))
         headers = context.outgoing_headers()
         (task,) = work.assignments(job, document, pipeline.submitted(job, document.state))
         job.estimated_seconds_left = self._forecast.seconds_left(job)
-        new = _New(document, job, replace(task, headers=headers))
-        started = await (self._begin(new) if arrived is None else self._begin_known(new, arrived))
-        return started or await self._repeated(document, job)
+        new = _New(document, job, replace(task, headers=headers), run)
+        return await (self._begin(new) if arrived is None else self._begin_known(new, arrived))
 
     async def _begin(self, new: _New) -> Started | None:
-        async with self._store.reading() as tables:
+        async with self._store.reading() if new.run is None else self._store.transaction() as tables:
             if not await new.insert(tables):
                 return None
         self._forecast.begun([new.task])

@@ -13,10 +13,10 @@ from pagemesh.results.v1 import templates_pb2 as pb
 from pagemesh.results.v1.templates_pb2_grpc import TemplateServiceServicer
 from services.results import templates
 from services.results.built_in import BUILT_IN
+from services.results.fields import window
 from services.results.originals import account
 from services.results.records import TemplateRecord
 from services.results.store import Store
-from services.results.windows import window
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]

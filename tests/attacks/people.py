@@ -113,6 +113,15 @@ async def new_template(person: Person, name: str | None = None) -> str:
     return str((await person.send("POST", "/templates", 201, json=body))["name"])
 
 
+async def finished_run(person: Person, text: str = "Nothing much.", config: str = "{}") -> str:
+    """A run of a file, once it has completed."""
+    files = {"file": (f"{uuid.uuid4().hex}.pdf", text_pdf(text=text))}
+    run = await person.send("POST", "/runs", 202, files=files, data={"config": config})
+    while run["state"] != "completed":  # it waits for each change of the state
+        run = await person.send("GET", f"/runs/{run['id']}", 200, headers={"prefer": "wait=60"})
+    return str(run["id"])
+
+
 async def new_client(person: Person, *scopes: str) -> Json:
     """An OAuth client with its secret."""
     body = {"name": "a machine", "scopes": scopes or GRANTABLE}
@@ -176,6 +185,8 @@ class Attacker:
             Kind.FAILED_JOB: self._failed_job,
             Kind.TASK: self._task,
             Kind.TEMPLATE: self._template,
+            Kind.RUN: self._run,
+            Kind.UNFINISHED_RUN: self._unfinished_run,
             Kind.API_KEY: self._key,
             Kind.CLIENT: self._client,
             Kind.DELIVERY: self._delivery,
@@ -216,6 +227,14 @@ class Attacker:
 
     async def _template(self) -> str:
         return await new_template(self.person)
+
+    async def _run(self) -> str:
+        return await finished_run(self.person)
+
+    async def _unfinished_run(self) -> str:
+        # Nobody listens there, which is found out several times before it is believed.
+        body = {"source": {"url": "http://127.0.0.1:9/nothing.pdf"}}
+        return str((await self.person.send("POST", "/runs", 202, json=body))["id"])
 
     async def _key(self) -> str:
         return str((await new_key(self.person))["id"])
@@ -278,12 +297,15 @@ async def make_victim(
     await admin.send("POST", "/organizations/me/members", 201, json=invited)
     document = await read_document(admin, f"The secret is {word}.", analysis_type="summary")
     analyses = await admin.send("GET", f"/documents/{document['id']}/analysis", 200)
+    run_id = await finished_run(admin, f"The secret is {word}.", '{"analyses": ["summary"]}')
     client = await new_client(admin)
     ids = {
         Kind.ORGANIZATION: admin.organization_id,
         Kind.MEMBER: member.user_id,
         Kind.DOCUMENT: document["id"],
         **dict.fromkeys((Kind.JOB, Kind.RUNNING_JOB, Kind.FAILED_JOB), document["job_id"]),
+        Kind.RUN: run_id,
+        Kind.UNFINISHED_RUN: run_id,
         Kind.ANALYSIS: analyses["analyses"][0]["id"],
         Kind.TASK: await finished_task(admin, f"The secret task is {word}."),
         Kind.TEMPLATE: await new_template(admin, f"t-{word}"),

@@ -14,6 +14,8 @@ class Kind(Enum):
     JOB = auto()
     RUNNING_JOB = auto()
     FAILED_JOB = auto()
+    RUN = auto()
+    UNFINISHED_RUN = auto()
     ANALYSIS = auto()
     TASK = auto()
     TEMPLATE = auto()
@@ -53,6 +55,7 @@ BY_NAME = {
     "user_id": Meaning(Kind.MEMBER),
     "document_id": Meaning(Kind.DOCUMENT),
     "job_id": Meaning(Kind.JOB),
+    "run_id": Meaning(Kind.RUN),
     "analysis_id": Meaning(Kind.ANALYSIS),
     "task_id": Meaning(Kind.TASK),
     "name": Meaning(Kind.TEMPLATE),
@@ -82,6 +85,10 @@ BY_FIELD = {
     "pagemesh.results.v1.SubmitJobRequest.job_id": Meaning(Kind.JOB, is_new=True),
     "pagemesh.results.v1.SubmitAnalysisRequest.job_id": Meaning(Kind.JOB, is_new=True),
     "pagemesh.results.v1.TestWebhookRequest.delivery_id": Meaning(Kind.DELIVERY, is_new=True),
+    "pagemesh.results.v1.SubmitRunRequest.id": Meaning(Kind.RUN, is_new=True),
+    "pagemesh.results.v1.SentRun.id": Meaning(Kind.RUN, is_new=True),
+    "pagemesh.results.v1.CancelRunRequest.run_id": Meaning(Kind.UNFINISHED_RUN),
+    "POST /api/v1/runs/{run_id}/cancel run_id": Meaning(Kind.UNFINISHED_RUN),
     "POST /api/v1/auth/invitations/accept token": Meaning(Kind.SECRET),
     "PUT /api/v1/users/me/api-key anthropic_api_key": Meaning(Kind.SECRET),
     "PUT /api/v1/users/me/provider-keys/{provider} api_key": Meaning(Kind.SECRET),

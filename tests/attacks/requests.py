@@ -23,12 +23,14 @@ from pagemesh.results.v1 import results_pb2, templates_pb2, usage_pb2, webhooks_
 from pagemesh.results.v1.analysis_pb2 import AnalysisConfig
 from pagemesh.results.v1.job_pb2 import Document
 from pagemesh.results.v1.page_pb2 import Page
+from pagemesh.results.v1.runs_pb2 import SentRun, SubmitRunRequest
 from tests.attacks.methods import Leaf, Method
 from tests.attacks.people import PASSWORD, PROVIDER, Attacker, new_template, store_provider_key
 from tests.attacks.registry import Kind, Meaning, is_id_like, meaning
 from tests.support.documents import png, text_pdf
 
 _SUMMARY = AnalysisConfig(analysis_type="summary")
+_RUN = SentRun(file="own.pdf")
 _MIB = 1 << 20
 # One file for all: two files say that they were made at different times, and so do their answers.
 _PDF = text_pdf()
@@ -66,7 +68,7 @@ async def _credentials(attacker: Attacker) -> clients_pb2.ClientCredentials:
 
 
 async def _upload(attacker: Attacker) -> list[Message]:
-    config = UploadConfig(original_filename="own.pdf", max_bytes=_MIB, priority=5)
+    config = UploadConfig(original_filename="own.pdf", max_bytes=_MIB, priority=5, run=_RUN)
     return [UploadRequest(config=config), UploadRequest(chunk=_PDF)]
 
 
@@ -83,7 +85,7 @@ async def _submit_job(attacker: Attacker) -> list[Message]:
         sha256=uuid.uuid4().hex * 2,
         user_id=attacker.person.user_id,
     )
-    return [results_pb2.SubmitJobRequest(document=document, priority=5)]
+    return [results_pb2.SubmitJobRequest(document=document, priority=5, run=_RUN)]
 
 
 async def _analyze(attacker: Attacker) -> list[Message]:
@@ -180,6 +182,7 @@ _TEMPLATES: dict[str, Callable[[Attacker], Awaitable[list[Message]]]] = {
     "TemplateService.GetTemplate": _always(templates_pb2.GetTemplateRequest(name="summary")),
     "TemplateService.ResolveTemplate": _always(templates_pb2.ResolveTemplateRequest(name="summary")),
     "TemplateService.UpdateTemplate": _update_template,
+    "RunService.SubmitRun": _always(SubmitRunRequest(priority=5, max_bytes=_MIB)),
     "TokenService.IssueServiceToken": _always(auth_pb2.IssueServiceTokenRequest(service="analysis", secret="a guess")),
     "WebhookService.ListWebhookDeliveries": _always(webhooks_pb2.ListWebhookDeliveriesRequest(page=1, per_page=100)),
     "WebhookService.TestWebhook": _test_webhook,

@@ -17,6 +17,7 @@ Json = dict[str, Any]
 _JSON = "application/json"
 BODIES: dict[str, Callable[[], Json]] = {
     "POST /api/v1/documents/{document_id}/analyze": lambda: {"analysis_type": "summary"},
+    "POST /api/v1/runs": lambda: {"source": {}},
     "PATCH /api/v1/organizations/me/members/{user_id}": lambda: {"is_active": False},
     "POST /api/v1/tasks": lambda: {"text": "The harbour office opens at nine."},
     "POST /api/v1/templates": lambda: {"name": f"t-{uuid.uuid4().hex}", "instructions": "Say it: {{text}}"},
@@ -47,7 +48,7 @@ class Sending:
             return replace(self, path={**self.path, where.name: value})
         if where.place == "query":
             return replace(self, query={**self.query, where.name: str(value)})
-        return replace(self, body={**self.body, where.name: value if where.place == _JSON else str(value)})
+        return replace(self, body=_with(self.body, where.name, value if where.place == _JSON else str(value)))
 
     async def send(self, client: httpx.AsyncClient, **headers: str) -> httpx.Response:
         """Sends it; what is in the path is quoted."""
@@ -66,6 +67,12 @@ class Sending:
         elif media_type == "multipart/form-data":
             content |= {"data": self.body, "files": {"file": ("own.pdf", _FILES[self.operation.name]())}}
         return content
+
+
+def _with(body: Json, name: str, value: Any) -> Json:
+    """The body with another value in one place, in objects inside objects by its path in dots."""
+    first, _, rest = name.partition(".")
+    return {**body, first: _with(body.get(first, {}), rest, value) if rest else value}
 
 
 async def good(operation: Operation, attacker: Attacker, but: Field | None = None) -> Sending:

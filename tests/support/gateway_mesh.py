@@ -455,7 +455,7 @@ async def running_mesh(directory: Path, counting: Counting | None = None, **sett
     try:
         yield mesh
     finally:
-        gateway.feed.close()
+        gateway.let_go()
         await neighbours.close()
         for server in servers.values():
             await server.stop()

@@ -30,7 +30,7 @@ from services.auth.settings import AuthSettings
 
 SECRET = "shared among services"
 ARRIVAL_SECRET = "shared by ingest and results"
-KINDS = ("inspect", "extract", "ocr", "analyze")
+KINDS = ("fetch", "inspect", "extract", "ocr", "analyze")
 _SECONDS = 60.0
 
 S = TypeVar("S", bound=MeshSettings)

@@ -14,8 +14,10 @@ from services.results.store.documents import Documents
 from services.results.store.erasures import Erasures
 from services.results.store.jobs import Jobs
 from services.results.store.pages import Pages
+from services.results.store.queue import Queue
 from services.results.store.rates import Rates
 from services.results.store.remains import Remains
+from services.results.store.runs import Runs
 from services.results.store.search import Search
 from services.results.store.tasks import Tasks
 from services.results.store.templates import Templates
@@ -41,6 +43,8 @@ class Transaction:
         self.analyses = Analyses(connection)
         self.tasks = Tasks(connection)
         self.rates = Rates(connection)
+        self.runs = Runs(connection)
+        self.queue = Queue(connection)
         self.usage = Usage(connection)
         self.erasures = Erasures(connection)
         self.remains = Remains(connection)

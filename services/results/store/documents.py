@@ -28,6 +28,15 @@ _DELETE = text("""
     )
     INSERT INTO usage (organization_id, storage_bytes) SELECT organization_id, -file_size FROM deleted
 """)
+_FETCHED = text("""
+    WITH stored AS (
+        UPDATE documents SET filename = :filename, original_filename = :original_filename, file_size = :file_size,
+                             mime_type = :mime_type, sha256 = :sha256, storage_key = :storage_key, updated_at = now()
+        WHERE id = :id RETURNING organization_id
+    )
+    INSERT INTO usage (organization_id, storage_bytes) SELECT organization_id, :file_size FROM stored
+""")
+_STORED = ("id", "filename", "original_filename", "file_size", "mime_type", "sha256", "storage_key")
 VISIBLE = """
     organization_id = :organization_id AND deleted_at IS NULL AND NOT hidden
     AND (CAST(:owner AS uuid) IS NULL OR user_id = :owner)
@@ -64,6 +73,10 @@ class Documents:
         values = {"id": document_id, "organization_id": organization_id, "owner": owner, "hidden": hidden}
         result = await self._connection.execute(_DELETE, values)
         return bool(result.rowcount)
+
+    async def fetched(self, document: DocumentRecord) -> None:
+        """Records the original of a document that had none."""
+        await self._connection.execute(_FETCHED, {name: getattr(document, name) for name in _STORED})
 
     async def list(
         self,

@@ -108,6 +108,14 @@ _OF_DOCUMENT = text(f"""
     SELECT {_COLUMNS} FROM jobs j
     WHERE j.organization_id = :organization_id AND j.document_id = :document_id ORDER BY j.created_at
 """)
+_OF_RUNS = text(f"""
+    SELECT m.run_id, {_COLUMNS} FROM run_jobs m JOIN jobs j ON j.id = m.job_id
+    WHERE m.run_id = ANY(:run_ids) ORDER BY m.run_id, m.position
+""")
+_READING = text(f"""
+    SELECT {_COLUMNS} FROM jobs j
+    WHERE j.organization_id = :organization_id AND j.document_id = :document_id AND j.type <> 'analysis'
+""")
 _MATCH = f"""
     {_VISIBLE}
     WHERE j.organization_id = :organization_id AND {_OWNED}
@@ -197,6 +205,19 @@ class Jobs:
         """Jobs of the organization's document, oldest first."""
         values = {"organization_id": organization_id, "document_id": document_id}
         return [_job(row) for row in await self._connection.execute(_OF_DOCUMENT, values)]
+
+    async def of_runs(self, run_ids: Collection[UUID]) -> dict[UUID, list[JobRecord]]:
+        """The jobs of each run, the reading first."""
+        found: dict[UUID, list[JobRecord]] = {run_id: [] for run_id in run_ids}
+        for row in await self._connection.execute(_OF_RUNS, {"run_ids": list(run_ids)}):
+            found[row.run_id].append(_job(row))
+        return found
+
+    async def reading(self, organization_id: UUID, document_id: UUID) -> JobRecord | None:
+        """The job that reads the organization's document."""
+        values = {"organization_id": organization_id, "document_id": document_id}
+        row = (await self._connection.execute(_READING, values)).one_or_none()
+        return _job(row) if row else None
 
     async def list(
         self,

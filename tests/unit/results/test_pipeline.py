@@ -387,3 +387,23 @@ def _apply(job: JobRecord, fact: str, number: int) -> None:
         pipeline.analyzed(job, "the-analysis")
     else:
         pipeline.cancelled(job)
+
+
+def test_what_is_named_is_fetched_before_it_is_opened() -> None:
+    """Once: a second report of the same changes nothing, nor does one that comes after the end."""
+    job = reading_job()
+    job.config["fetch"] = {"url": "https://example.org/a.pdf"}
+    assert ["fetch"] == [task.kind for task in pipeline.submitted(job, "uploaded")]
+    assert ("fetching", "uploaded") == (job.stage, pipeline.document_state(job))
+    pipeline.begun(job)
+    assert ("running", "fetching", "processing") == (job.state, job.stage, pipeline.document_state(job))
+    late = copy.deepcopy(job)
+    assert ["inspect"] == [task.kind for task in pipeline.fetched(job)]
+    assert ("running", "processing") == (job.state, pipeline.document_state(job))
+    assert "fetch" not in job.config
+    assert [] == pipeline.fetched(job)
+    assert pipeline.inspected(job, to_read(False), frozenset())
+    pipeline.failed(late, BROKEN)
+    assert [] == pipeline.fetched(late)
+    assert "failed" == pipeline.document_state(late)
+    assert "fetch" in late.config  # so that another try fetches again

@@ -102,6 +102,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The original is no longer in the store."""
     ERROR_REASON_NO_READABLE_PAGE: _ErrorReason.ValueType  # 53
     """No page could be read."""
+    ERROR_REASON_FETCH_FAILED: _ErrorReason.ValueType  # 54
+    """What a URL names could not be fetched; the message says what its server answered."""
+    ERROR_REASON_FETCH_TOO_LARGE: _ErrorReason.ValueType  # 55
+    """It is larger than the organization allows."""
+    ERROR_REASON_FETCH_TIMEOUT: _ErrorReason.ValueType  # 56
+    """It did not come in time."""
     ERROR_REASON_LANGUAGE_MISSING: _ErrorReason.ValueType  # 60
     """A language's data is not installed: `{"language": "hin", "installed": "eng"}`."""
     ERROR_REASON_OCR_FAILED: _ErrorReason.ValueType  # 61
@@ -222,6 +228,12 @@ ERROR_REASON_BLOB_MISSING: ErrorReason.ValueType  # 52
 """The original is no longer in the store."""
 ERROR_REASON_NO_READABLE_PAGE: ErrorReason.ValueType  # 53
 """No page could be read."""
+ERROR_REASON_FETCH_FAILED: ErrorReason.ValueType  # 54
+"""What a URL names could not be fetched; the message says what its server answered."""
+ERROR_REASON_FETCH_TOO_LARGE: ErrorReason.ValueType  # 55
+"""It is larger than the organization allows."""
+ERROR_REASON_FETCH_TIMEOUT: ErrorReason.ValueType  # 56
+"""It did not come in time."""
 ERROR_REASON_LANGUAGE_MISSING: ErrorReason.ValueType  # 60
 """A language's data is not installed: `{"language": "hin", "installed": "eng"}`."""
 ERROR_REASON_OCR_FAILED: ErrorReason.ValueType  # 61

@@ -297,7 +297,7 @@ class Job(_message.Message):
     state: Global___JobState.ValueType
     """How far it is."""
     stage: _builtins.str
-    """What it is doing: "queued", "inspecting", "reading", "waiting", "analyzing", "completed", "failed", "cancelled"."""
+    """What it is doing: "fetching", "queued", "inspecting", "reading", "waiting", "analyzing", "completed", "failed", "cancelled"."""
     progress: _builtins.int
     """0 to 100, never less than before."""
     priority: _builtins.int

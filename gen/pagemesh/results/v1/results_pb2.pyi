@@ -12,6 +12,7 @@ from pagemesh.results.v1 import analysis_pb2 as _analysis_pb2
 from pagemesh.results.v1 import erasures_pb2 as _erasures_pb2
 from pagemesh.results.v1 import job_pb2 as _job_pb2
 from pagemesh.results.v1 import page_pb2 as _page_pb2
+from pagemesh.results.v1 import runs_pb2 as _runs_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -91,6 +92,7 @@ class SubmitJobRequest(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     ARRIVAL_FIELD_NUMBER: _builtins.int
     JOB_TYPE_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """UUID that the caller chooses for the job, likewise."""
     priority: _builtins.int
@@ -111,6 +113,10 @@ class SubmitJobRequest(_message.Message):
     def arrival(self) -> Global___Arrival:
         """What ingest read of the document as it arrived. Unset, or with a wrong seal: the document is read by tasks."""
 
+    @_builtins.property
+    def run(self) -> _runs_pb2.SentRun:
+        """The run that the job is of, recorded with it; unset: none."""
+
     def __init__(
         self,
         *,
@@ -120,10 +126,11 @@ class SubmitJobRequest(_message.Message):
         priority: _builtins.int = ...,
         arrival: Global___Arrival | None = ...,
         job_type: _job_pb2.JobType.ValueType = ...,
+        run: _runs_pb2.SentRun | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "run", b"run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "job_id", b"job_id", "job_type", b"job_type", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "job_id", b"job_id", "job_type", b"job_type", "priority", b"priority", "run", b"run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -169,6 +176,7 @@ class SubmitJobResponse(_message.Message):
 
     DOCUMENT_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def document(self) -> _job_pb2.Document:
         """As recorded."""
@@ -177,15 +185,20 @@ class SubmitJobResponse(_message.Message):
     def job(self) -> _job_pb2.Job:
         """Its job."""
 
+    @_builtins.property
+    def run(self) -> _runs_pb2.Run:
+        """The run that was asked for with it."""
+
     def __init__(
         self,
         *,
         document: _job_pb2.Document | None = ...,
         job: _job_pb2.Job | None = ...,
+        run: _runs_pb2.Run | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "job", b"job", "run", b"run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "job", b"job", "run", b"run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

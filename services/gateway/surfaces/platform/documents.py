@@ -116,7 +116,7 @@ class Documents:
                     206: Answer("The range.", media_types=_TYPES, headers=("ETag", "Content-Range")),
                     304: Answer("The client has it.", headers=("ETag",)),
                 },
-                problems=(416,),
+                problems=(409, 416),
                 request_headers=("Range", "If-Range", "If-None-Match"),
                 scope=_READ,
             ),
@@ -186,7 +186,7 @@ class Documents:
     async def read(self, call: Call[NoBody, NoQuery]) -> Response:
         """One document."""
         found = await self._get(call.ids["document_id"])
-        uri = self._blobs.uri(found.document.storage_key)
+        uri = self._blobs.uri(found.document.storage_key) if found.document.storage_key else ""
         return json_response(render.document_detail(found.document, list(found.jobs), uri))
 
     async def delete(self, call: Call[NoBody, DeleteQuery]) -> Response:
@@ -201,6 +201,8 @@ class Documents:
     async def download(self, call: Call[NoBody, NoQuery]) -> Response:
         """The original, or a part of it."""
         document = (await self._get(call.ids["document_id"])).document
+        if not document.storage_key:
+            raise IllegalState("The original has not been fetched.", state=render.DOCUMENT_STATUSES[document.state])
         asked, etag = call.request.headers, f'"{document.sha256}"'
         headers = {"etag": etag, "accept-ranges": "bytes", "cache-control": "private, no-cache"}
         if polling.matches(asked.get("if-none-match"), etag):
