@@ -79,9 +79,11 @@ class Worker:
         while self._held and time.monotonic() < ends:  # noqa: ASYNC110  # ends once in a process's life
             await asyncio.sleep(0.05)
         left = list(self._held.values())
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # What waits for the broker with a time limit may swallow a cancellation.
+        while unfinished := [task for task in self._tasks if not task.done()]:
+            for task in unfinished:
+                task.cancel()
+            await asyncio.wait(unfinished, timeout=1.0)
         for message in left:
             await self._hand_back(message, 0)
 

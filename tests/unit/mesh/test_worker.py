@@ -3,6 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
@@ -342,3 +343,19 @@ async def test_a_worker_that_is_well_says_so(tasks: Tasks) -> None:
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
         await one.check()
+
+
+async def test_stopping_ends_loops_that_swallow_a_cancellation(tasks: Tasks) -> None:
+    """As `asyncio.wait_for` does where what it waits for ends at that moment."""
+    begun = asyncio.Event()
+
+    async def handle(payload: bytes) -> None:
+        begun.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    one = tasks.worker(handle)
+    await one.start()
+    await tasks.put(b"a")
+    await begun.wait()
+    await asyncio.wait_for(one.stop(0), 10)
