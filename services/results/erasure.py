@@ -16,7 +16,7 @@ from prometheus_client import Counter
 from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.dead import STREAM, about_job
-from mesh.errors import Forbidden, NotFound, Unavailable
+from mesh.errors import NotFound, PagemeshError, Unavailable
 from services.results.few import for_each
 from services.results.receipts import Receipts
 from services.results.store import Store, Transaction
@@ -139,8 +139,8 @@ class Erasure:
             try:
                 async with asyncio.timeout(_RECEIPT_SECONDS):
                     await self._receipts.sign(now)
-            except (Unavailable, Forbidden, TimeoutError):
-                log.warning("the receipt follows later", extra={"id": str(now.id)})
+            except (PagemeshError, TimeoutError) as error:  # what is gone is gone, whatever keeps it from being signed
+                log.warning("the receipt follows later", extra={"id": str(now.id), "error": type(error).__name__})
             now = await self._now(tombstone)
         return now
 
