@@ -182,7 +182,7 @@ def retried(job: JobRecord, document_state: str) -> Tasks:
     """
     job.state, job.error = "pending", None
     job.attempts += 1
-    if job.type == "analysis" or was_read(job):
+    if was_read(job):
         return _analyze(job)
     job.pages_failed = 0
     return submitted(job, document_state)
