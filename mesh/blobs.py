@@ -19,6 +19,7 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlparse
 
 import obstore
@@ -30,6 +31,13 @@ from mesh.folders import Folders
 
 PART_BYTES = 8 << 20
 _COPIES_KEPT = 64
+
+
+class Writer(Protocol):
+    """Takes a blob piece by piece."""
+
+    async def write(self, piece: bytes) -> None:
+        """Adds a piece. Raises Unavailable."""
 
 
 class BlobWriter:
@@ -94,7 +102,7 @@ class Blobs:
             await writer.write(content)
 
     @asynccontextmanager
-    async def writer(self, key: str) -> AsyncIterator[BlobWriter]:
+    async def writer(self, key: str) -> AsyncIterator[Writer]:
         """A writer whose blob appears, durably, when the block ends well, and not at all otherwise."""
         writer = BlobWriter(self._store, key, self._put)
         try:
@@ -152,6 +160,11 @@ class Blobs:
             self._forget_old_copies()
         self._copies.move_to_end(key)
         return self._copies[key]
+
+    @asynccontextmanager
+    async def opened(self, key: str) -> AsyncIterator[Path]:
+        """A file with the blob's content, good within the block. Raises NotFound, Unavailable."""
+        yield await self.local_path(key)
 
     async def check(self) -> None:
         """Raises Unavailable while the store is away."""

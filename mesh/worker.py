@@ -2,8 +2,9 @@
 
 - A message is acknowledged when its handler has returned, and is kept alive by heartbeats until then.
 - A dependency that is away (`Unavailable`) is waited for with the task in hand; that counts as no failure.
+- Zero-log tasks come on a stream of their own, and go before others of their lane: they have less time.
 - Any other error hands the task back with growing pauses; after `MAX_DELIVERIES`, whatever ended them, it is given up:
-  a copy goes to `DEAD` and `give_up` reports the failure, so that nothing waits for it for ever.
+  a copy goes to `DEAD`, unless it is zero-log, and `give_up` reports the failure, so that nothing waits for it.
 """
 
 import asyncio
@@ -22,7 +23,7 @@ from mesh import context, telemetry
 from mesh.bus import MESSAGE_ID, Bus
 from mesh.errors import Unavailable
 from mesh.pull import ACK_WAIT_SECONDS, PullConsumer
-from mesh.streams import LANES, work_subject
+from mesh.streams import LANES, WORK_EPHEMERAL, ephemeral_work_subject, work_subject
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +58,8 @@ class Worker:
         self._waiting: asyncio.PriorityQueue[tuple[int, int, Msg]] = asyncio.PriorityQueue()
         self._numbers = itertools.count()
         self._held: dict[int, Msg] = {}
-        self._consumers = [self._consumer(rank, name) for rank, name in enumerate(LANES)]
+        queues = [queue for lane in LANES for queue in _queues(spec.kind, lane)]
+        self._consumers = [self._consumer(rank, *queue) for rank, queue in enumerate(queues)]
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -88,13 +90,12 @@ class Worker:
         if any(task.done() for task in self._tasks):
             raise Unavailable("A worker loop has ended.", dependency=f"worker.{self._spec.kind}")
 
-    def _consumer(self, rank: int, lane: str) -> PullConsumer:
+    def _consumer(self, rank: int, stream: str, durable: str, subject: str) -> PullConsumer:
         def deliver(message: Msg) -> None:
             self._held[id(message)] = message
             self._waiting.put_nowait((rank, next(self._numbers), message))
 
-        kind = self._spec.kind
-        return PullConsumer(self._bus, "WORK", f"{kind}-{lane}", work_subject(kind, lane), self._spec.prefetch, deliver)
+        return PullConsumer(self._bus, stream, durable, subject, self._spec.prefetch, deliver)
 
     async def _work(self) -> None:
         while True:
@@ -142,7 +143,8 @@ class Worker:
         telemetry.DEAD_LETTERS.labels(self._spec.kind).inc()
         log.error("task given up", extra={"kind": self._spec.kind, "deliveries": deliveries})
         message_id = (message.headers or {}).get(MESSAGE_ID, message.reply)
-        await self._bus.publish(f"dead.{self._spec.kind}", message.data, f"dead.{message_id}")
+        if message.metadata.stream != WORK_EPHEMERAL:
+            await self._bus.publish(f"dead.{self._spec.kind}", message.data, f"dead.{message_id}")
         await self._spec.give_up(message.data, deliveries)
 
     async def _hand_back(self, message: Msg, seconds: float) -> None:
@@ -157,3 +159,12 @@ class Worker:
             for message in list(self._held.values()):
                 with suppress(NatsError):
                     await message.in_progress()
+
+
+def _queues(kind: str, lane: str) -> list[tuple[str, str, str]]:
+    """Streams, durable consumers and subjects of a lane, in the order in which they are served."""
+    durable = f"{kind}-{lane}"
+    return [
+        (WORK_EPHEMERAL, durable, ephemeral_work_subject(kind, lane, "*")),
+        ("WORK", durable, work_subject(kind, lane)),
+    ]

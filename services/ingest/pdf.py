@@ -10,6 +10,7 @@ from typing import Any, Final
 import pypdfium2 as pdfium
 import pypdfium2.raw as c
 
+from mesh.memory_files import readable
 from services.ingest.faults import DocumentFault
 from services.ingest.frame import PageFrame
 from services.ingest.geometry import Rectangle
@@ -53,7 +54,7 @@ def opened(path: str | Path, password: str | None = None, max_pages: int = MAX_P
 
 def _open(path: str | Path, password: str | None) -> pdfium.PdfDocument:
     try:
-        return pdfium.PdfDocument(path, password=password)
+        return pdfium.PdfDocument(readable(path), password=password)
     except pdfium.PdfiumError as error:
         raise _open_fault(error.err_code, password) from error
 

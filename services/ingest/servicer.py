@@ -23,6 +23,7 @@ from pagemesh.results.v1.job_pb2 import Document
 from pagemesh.results.v1.results_pb2 import Arrival, SubmitJobRequest
 from services.ingest import upload
 from services.ingest.arrival import Arrivals
+from services.ingest.place import Place
 from services.ingest.searchable_pdfs import SearchablePdfs
 
 if TYPE_CHECKING:
@@ -89,11 +90,12 @@ class IngestServicer(IngestServiceServicer):
         # Both before anything is stored.
         document_id = owned(organization_id, config.document_id, "document_id")
         to_uuid(config.job_id, "job_id")
+        place = Place.of(config, organization_id, str(document_id))
         await self._languages.require(config.job.languages)
-        stored = await upload.store(self._blobs, organization_id, _chunks(config, request_iterator), config.max_bytes)
-        arrival = await self._arrivals.read(str(document_id), stored, config.job)
+        stored = await upload.store(self._blobs, place.originals, _chunks(config, request_iterator), config.max_bytes)
+        arrival = await self._arrivals.read(place.pages, stored, config.job)
         try:
-            response = await client.call(self._jobs.SubmitJob, _submission(config, stored, arrival))
+            response = await client.call(self._jobs.SubmitJob, _submission(config, place, stored, arrival))
         except PagemeshError as error:
             if not isinstance(error, Unavailable | DeadlineExceeded):  # else it may have been recorded all the same
                 await self._blobs.delete(stored.key)
@@ -126,7 +128,7 @@ async def _chunks(config: UploadConfig, requests: AsyncIterator[UploadRequest]) 
         yield request.chunk
 
 
-def _submission(config: UploadConfig, stored: upload.Stored, arrival: Arrival | None) -> SubmitJobRequest:
+def _submission(config: UploadConfig, place: Place, stored: upload.Stored, arrival: Arrival | None) -> SubmitJobRequest:
     document = Document(
         id=config.document_id,
         original_filename=upload.display_name(config.original_filename),
@@ -134,7 +136,13 @@ def _submission(config: UploadConfig, stored: upload.Stored, arrival: Arrival | 
         mime_type=stored.mime_type,
         sha256=stored.sha256,
         storage_key=stored.key,
+        expires_at=place.expires_at,
     )
     return SubmitJobRequest(
-        document=document, job_id=config.job_id, config=config.job, priority=config.priority, arrival=arrival
+        document=document,
+        job_id=config.job_id,
+        config=config.job,
+        priority=config.priority,
+        arrival=arrival,
+        zero_log=config.zero_log if config.HasField("zero_log") else None,
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from uuid import uuid4
 
-from mesh.blobs import Blobs, BlobWriter
+from mesh.blobs import Blobs, Writer
 from mesh.errors import InvalidArgument, TooMuch
 from services.ingest.sniff import sniff
 
@@ -25,8 +25,8 @@ class Stored:
     sha256: str
 
 
-async def store(blobs: Blobs, organization_id: str, chunks: AsyncIterator[bytes], max_bytes: int) -> Stored:
-    """Stores the bytes under a new key; nothing stays behind when this raises.
+async def store(blobs: Blobs, folder: str, chunks: AsyncIterator[bytes], max_bytes: int) -> Stored:
+    """Stores the bytes under a new key in the folder; nothing stays behind when this raises.
 
     Raises InvalidArgument EMPTY_FILE or INVALID_FILE_TYPE, TooMuch FILE_TOO_LARGE as soon as a byte is too many,
     Unavailable.
@@ -36,7 +36,7 @@ async def store(blobs: Blobs, organization_id: str, chunks: AsyncIterator[bytes]
         mime_type = sniff(first[:SNIFF_BYTES])
         if mime_type is None:
             raise InvalidArgument("The content is no PDF, PNG, JPEG or TIFF.", "INVALID_FILE_TYPE")
-        key = f"originals/{organization_id}/{uuid4()}{_SUFFIXES[mime_type]}"
+        key = f"{folder}/{uuid4()}{_SUFFIXES[mime_type]}"
         digest = hashlib.sha256()
         async with blobs.writer(key) as writer:
             size = await _write(writer, digest, first, measured)
@@ -71,7 +71,7 @@ async def _head(chunks: AsyncIterator[bytes]) -> bytes:
     return head
 
 
-async def _write(writer: BlobWriter, digest: "hashlib._Hash", first: bytes, rest: AsyncIterator[bytes]) -> int:
+async def _write(writer: Writer, digest: "hashlib._Hash", first: bytes, rest: AsyncIterator[bytes]) -> int:
     size = 0
     piece: bytes | None = first
     while piece is not None:

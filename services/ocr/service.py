@@ -6,10 +6,10 @@ from pathlib import Path
 
 import grpc
 
-from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.sandbox import Limits, Sandbox
 from mesh.server import MeshServer, ServiceSpec
+from mesh.storage import Storage
 from mesh.tasks import give_up, handler
 from mesh.verifier import remote_verifier
 from mesh.worker import Worker, WorkerSpec
@@ -32,7 +32,7 @@ async def serve(settings: OcrSettings, stop: asyncio.Event) -> None:
         data = prepare(Path(directory))
         sandbox = _sandbox(settings, data)
         bus, _ = await asyncio.gather(Bus.connect(settings), sandbox.start())
-        blobs = Blobs(settings.storage_url)
+        blobs = Storage(settings.storage_url, bus)
         reader = PageReader(sandbox, blobs)
         spec = WorkerSpec(
             "ocr", handler(bus, NAME, reader.recognize), give_up(bus, NAME), settings.ocr_processes, prefetch=1

@@ -37,6 +37,8 @@ _HAND_BACK_SECONDS = 5.0
 class Intake:
     """Takes facts in until cancelled."""
 
+    stream, subject = "FACTS", "facts.>"
+
     def __init__(self, bus: Bus, store: Store, blobs: Blobs, outbox: Outbox, status: StatusFeed) -> None:
         self._bus = bus
         self._store = store
@@ -45,7 +47,7 @@ class Intake:
         self._status = status
         self._queue: asyncio.Queue[Msg] = asyncio.Queue()
         self._stopping = False
-        self._consumer = PullConsumer(bus, "FACTS", "results", "facts.>", 2 * _BATCH, self._queue.put_nowait)
+        self._consumer = PullConsumer(bus, self.stream, "results", self.subject, 2 * _BATCH, self._queue.put_nowait)
 
     async def run(self) -> None:
         """Takes facts in for ever."""
@@ -84,7 +86,7 @@ class Intake:
         return None
 
     async def _record(self, batch: list[Msg]) -> None:
-        received = [_received(message) for message in batch]
+        received = [received_of(message) for message in batch]
         async with self._store.transaction() as tables:
             recording = Recording(tables, self._blobs)
             await recording.take(received)
@@ -117,7 +119,8 @@ class Intake:
             await self._bus.publish(fact_subject("results"), *failure(fact.task_id, fact.job_id, fact.attempt))
 
 
-def _received(message: Msg) -> Received:
+def received_of(message: Msg) -> Received:
+    """The fact of a message."""
     headers = message.headers or {}
     carried = {key: headers[key] for key in (context.REQUEST_ID_KEY, context.TRACEPARENT_KEY) if key in headers}
     return Received(Fact.FromString(message.data), carried)

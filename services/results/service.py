@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import grpc
 
 from mesh import client, db
-from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.seal import ARRIVAL_SEAL, Sealer
 from mesh.server import MeshServer, ServiceSpec
+from mesh.storage import Storage
 from mesh.streams import identity_subject
 from mesh.verifier import remote_verifier
 from pagemesh.auth.v1.auth_pb2_grpc import OrganizationServiceStub
@@ -19,6 +19,13 @@ from pagemesh.results.v1.results_pb2_grpc import (
     add_JobServiceServicer_to_server,
 )
 from pagemesh.results.v1.usage_pb2_grpc import add_UsageServiceServicer_to_server
+from services.results.ephemeral import Ephemeral
+from services.results.ephemeral.expiry import Expiry
+from services.results.ephemeral.intake import EphemeralIntake
+from services.results.ephemeral.memory import Memory
+from services.results.ephemeral.reading import EphemeralWork
+from services.results.ephemeral.recording import Recording as EphemeralRecording
+from services.results.ephemeral.submission import EphemeralSubmission
 from services.results.intake import Intake
 from services.results.metering import Metering
 from services.results.outbox import Outbox, Reconciler
@@ -38,24 +45,29 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     url = settings.database_url.get_secret_value()
     bus, _ = await asyncio.gather(Bus.connect(settings), db.migrate(url, SCHEMA, MIGRATIONS))
     store = Store(db.connect(url, SCHEMA, settings.database_pool))
-    blobs = Blobs(settings.storage_url)
+    blobs = Storage(settings.storage_url, bus)
     outbox, status = Outbox(bus, store), StatusFeed(bus)
     sealer = Sealer(settings.arrival_secret.get_secret_value(), ARRIVAL_SEAL)
     sharing = Sharing(OrganizationServiceStub(client.connect(settings.auth_url, settings)))
     await bus.listen(identity_subject("organization_changed"), sharing.on_message)
-    jobs = JobServicer(store, Submission(store, blobs, outbox, status), bus, sealer, sharing)
+    memory = Memory(bus, blobs)
+    work, recording = EphemeralWork(store, memory, status), EphemeralRecording(bus, store, memory, status)
+    ephemeral = Ephemeral(EphemeralSubmission(store, memory, recording), work)
+    jobs = JobServicer(store, Submission(store, blobs, outbox, status), bus, sealer, sharing, ephemeral)
     intake = Intake(bus, store, blobs, outbox, status)
+    ephemeral_intake = EphemeralIntake(bus, store, blobs, outbox, status, recording)
     loops = [
         asyncio.create_task(loop)
         for loop in (
             *(intake.run(), outbox.note_confirmations()),
             *(Reconciler(bus, store, outbox).run(), Metering(bus, store).run()),
+            *(ephemeral_intake.run(), Expiry(store, work).run()),
         )
     ]
 
     def register(server: grpc.aio.Server) -> list[str]:
         add_JobServiceServicer_to_server(jobs, server)
-        add_DocumentServiceServicer_to_server(DocumentServicer(store, blobs, status, sharing), server)
+        add_DocumentServiceServicer_to_server(DocumentServicer(store, blobs, status, sharing, work), server)
         add_UsageServiceServicer_to_server(UsageServicer(store), server)
         return [f"pagemesh.results.v1.{name}Service" for name in ("Job", "Document", "Usage")]
 
@@ -64,7 +76,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     await server.start()
     ended = await _first_ended(stop, loops)
     jobs.close()
-    await asyncio.gather(server.stop(), intake.stop())
+    await asyncio.gather(server.stop(), intake.stop(), ephemeral_intake.stop())
     for loop in loops:
         loop.cancel()
     await asyncio.wait(loops)

@@ -24,6 +24,8 @@ from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceServicer, JobServiceServicer
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceServicer
 from services.results import convert, pipeline
+from services.results.ephemeral import Ephemeral, State, expiry_of
+from services.results.ephemeral.reading import EphemeralWork
 from services.results.metering import EPOCH
 from services.results.originals import account, new_document
 from services.results.records import DocumentRecord, JobRecord, PageRecord
@@ -48,8 +50,17 @@ _MAX_SEARCH = 500
 class JobServicer(JobServiceServicer):
     """Jobs."""
 
-    def __init__(self, store: Store, submission: Submission, bus: Bus, sealer: Sealer, sharing: Sharing) -> None:
+    def __init__(
+        self,
+        store: Store,
+        submission: Submission,
+        bus: Bus,
+        sealer: Sealer,
+        sharing: Sharing,
+        ephemeral: Ephemeral,
+    ) -> None:
         self._store = store
+        self._ephemeral = ephemeral
         self._sharing = sharing
         self._submission = submission
         self._sealer = sealer
@@ -63,9 +74,12 @@ class JobServicer(JobServiceServicer):
     async def SubmitJob(self, request: pb.SubmitJobRequest, context: "Context") -> pb.SubmitJobResponse:
         """See the proto."""
         caller = identity.current()
-        document = new_document(caller, request.document)
+        document = new_document(caller, request.document, request.HasField("zero_log"))
         job = _new_job(caller, request.job_id, document.id, "text_extraction", request.priority)
         job.config = convert.config_record(request.config)
+        if request.HasField("zero_log"):
+            expires_at = expiry_of(request.zero_log, request.document)
+            return await self._ephemeral.read(document, job, expires_at, self._arrived(request))
         document, job = await self._submission.read(document, job, self._arrived(request))
         return pb.SubmitJobResponse(document=convert.document_message(document), job=convert.job_message(job))
 
@@ -81,7 +95,13 @@ class JobServicer(JobServiceServicer):
         document_id = to_uuid(request.document_id, "document_id")
         job = _new_job(identity.current(), request.job_id, document_id, "analysis", request.priority)
         job.config = convert.analysis_config_record(request.config)
-        started = await self._submission.analyse(job, await self._sharing.owner())
+        owner = await self._sharing.owner()
+        if request.HasField("zero_log"):
+            return await self._ephemeral.analyse(job, owner, expiry_of(request.zero_log))
+        try:
+            started = await self._submission.analyse(job, owner)
+        except NotFound:
+            return await self._ephemeral.analyse(job, owner, None)
         return pb.SubmitAnalysisResponse(job=convert.job_message(started))
 
     async def GetJob(self, request: pb.GetJobRequest, context: "Context") -> pb.GetJobResponse:
@@ -123,15 +143,18 @@ class JobServicer(JobServiceServicer):
         async with self._store.reading() as tables:
             job = await tables.jobs.get(_organization(), to_uuid(job_id, "job_id"), owner)
         if job is None:
-            raise NotFound("There is no such job.")
+            return await self._ephemeral.work.job(_organization(), to_uuid(job_id, "job_id"), owner)
         return convert.job_message(job)
 
 
 class DocumentServicer(DocumentServiceServicer):
     """Documents, their pages and analyses."""
 
-    def __init__(self, store: Store, blobs: Blobs, status: StatusFeed, sharing: Sharing) -> None:
+    def __init__(
+        self, store: Store, blobs: Blobs, status: StatusFeed, sharing: Sharing, ephemeral: EphemeralWork
+    ) -> None:
         self._store = store
+        self._ephemeral = ephemeral
         self._sharing = sharing
         self._blobs = blobs
         self._status = status
@@ -139,6 +162,8 @@ class DocumentServicer(DocumentServiceServicer):
     async def GetDocument(self, request: pb.GetDocumentRequest, context: "Context") -> pb.GetDocumentResponse:
         """See the proto."""
         document = await self._document(request.document_id)
+        if isinstance(document, State):
+            return self._ephemeral.described(document)
         async with self._store.reading() as tables:
             jobs = await tables.jobs.of_document(document.organization_id, document.id)
         return pb.GetDocumentResponse(
@@ -179,6 +204,8 @@ class DocumentServicer(DocumentServiceServicer):
         """See the proto."""
         organization_id, document_id = _organization(), to_uuid(request.document_id, "document_id")
         owner = await self._sharing.owner()
+        if await self._ephemeral.delete(organization_id, document_id, owner):
+            return pb.DeleteDocumentResponse()
         async with self._store.transaction() as tables:
             jobs = await tables.jobs.of_document(organization_id, document_id)
             job_ids = [job.id for job in jobs]
@@ -199,6 +226,8 @@ class DocumentServicer(DocumentServiceServicer):
         """See the proto."""
         limit, offset = _window(request.page, request.per_page)
         document = await self._document(request.document_id)
+        if isinstance(document, State):
+            return await self._ephemeral.listed(document, limit, offset, request.include_lines)
         async with self._store.reading() as tables:
             pages, total = await tables.pages.list(document.id, limit, offset)
         messages = [await self._page(page, request.include_lines) for page in pages]
@@ -209,6 +238,10 @@ class DocumentServicer(DocumentServiceServicer):
     ) -> AsyncIterator[pb.StreamPagesResponse]:
         """See the proto."""
         document = await self._document(request.document_id)
+        if isinstance(document, State):
+            async for response in self._ephemeral.streamed(document, request.include_lines):
+                yield response
+            return
         number, more = 0, True
         while more:
             # No connection is held while a reader takes its time.
@@ -221,17 +254,21 @@ class DocumentServicer(DocumentServiceServicer):
 
     async def ListAnalyses(self, request: pb.ListAnalysesRequest, context: "Context") -> pb.ListAnalysesResponse:
         """See the proto."""
-        document = await self._document(request.document_id)
+        document, wanted = await self._document(request.document_id), request.analysis_type
+        if isinstance(document, State):
+            return pb.ListAnalysesResponse(analyses=await self._ephemeral.analyses(document, wanted), zero_log=True)
         async with self._store.reading() as tables:
-            analyses = await tables.analyses.list(document.id, _text(request.analysis_type))
-        return pb.ListAnalysesResponse(analyses=[convert.analysis_message(one) for one in analyses])
+            analyses = await tables.analyses.list(document.id, _text(wanted))
+        private = await self._ephemeral.analyses_of(document.organization_id, document.id, wanted)
+        lasting = [convert.analysis_message(one) for one in analyses]
+        return pb.ListAnalysesResponse(analyses=[*private, *lasting], zero_log=bool(private))
 
-    async def _document(self, document_id: str) -> DocumentRecord:
+    async def _document(self, document_id: str) -> DocumentRecord | State:
         owner = await self._sharing.owner()
         async with self._store.reading() as tables:
             document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"), owner)
         if document is None:
-            raise NotFound("There is no such document.")
+            return await self._ephemeral.document(_organization(), to_uuid(document_id, "document_id"), owner)
         return document
 
     async def _page(self, page: PageRecord, include_lines: bool) -> Page:

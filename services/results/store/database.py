@@ -12,6 +12,7 @@ from mesh.errors import Unavailable
 from services.results.store.analyses import Analyses
 from services.results.store.documents import Documents
 from services.results.store.jobs import Jobs
+from services.results.store.ledger import Ledger
 from services.results.store.pages import Pages
 from services.results.store.search import Search
 from services.results.store.tasks import Tasks
@@ -32,6 +33,7 @@ class Transaction:
         self.analyses = Analyses(connection)
         self.tasks = Tasks(connection)
         self.usage = Usage(connection)
+        self.ledger = Ledger(connection)
 
 
 class Store:

@@ -36,6 +36,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """There is no such thing, or it belongs to somebody else."""
     ERROR_REASON_ILLEGAL_STATE: _ErrorReason.ValueType  # 6
     """The thing's state forbids it: `{"state": "failed"}`."""
+    ERROR_REASON_EXPIRED: _ErrorReason.ValueType  # 7
+    """It was there, and has been erased since its time was up."""
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 20
     """No credential, or one that is malformed, expired or revoked."""
     ERROR_REASON_FORBIDDEN: _ErrorReason.ValueType  # 21
@@ -132,6 +134,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Too many requests in a window: `{"retry_after": "42"}`."""
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 111
     """More than the plan allows in a month: `{"quota": "documents", "limit": "100"}`."""
+    ERROR_REASON_EPHEMERAL_LOST: _ErrorReason.ValueType  # 120
+    """The memory that held zero-log work was lost before its time."""
+    ERROR_REASON_ZERO_LOG_FULL: _ErrorReason.ValueType  # 121
+    """There is no memory left for zero-log work."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason that any service gives, with the metadata keys that come along in `ErrorInfo.metadata`."""
@@ -150,6 +156,8 @@ ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 5
 """There is no such thing, or it belongs to somebody else."""
 ERROR_REASON_ILLEGAL_STATE: ErrorReason.ValueType  # 6
 """The thing's state forbids it: `{"state": "failed"}`."""
+ERROR_REASON_EXPIRED: ErrorReason.ValueType  # 7
+"""It was there, and has been erased since its time was up."""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 20
 """No credential, or one that is malformed, expired or revoked."""
 ERROR_REASON_FORBIDDEN: ErrorReason.ValueType  # 21
@@ -246,4 +254,8 @@ ERROR_REASON_RATE_LIMIT_EXCEEDED: ErrorReason.ValueType  # 110
 """Too many requests in a window: `{"retry_after": "42"}`."""
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 111
 """More than the plan allows in a month: `{"quota": "documents", "limit": "100"}`."""
+ERROR_REASON_EPHEMERAL_LOST: ErrorReason.ValueType  # 120
+"""The memory that held zero-log work was lost before its time."""
+ERROR_REASON_ZERO_LOG_FULL: ErrorReason.ValueType  # 121
+"""There is no memory left for zero-log work."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

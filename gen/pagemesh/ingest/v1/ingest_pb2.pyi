@@ -6,6 +6,7 @@ Taking documents in."""
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from pagemesh.results.v1 import job_pb2 as _job_pb2
+from pagemesh.results.v1 import zero_log_pb2 as _zero_log_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -104,6 +105,7 @@ class UploadConfig(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     HEAD_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """UUID that the caller chooses, so that a repeat makes no second document. The document's own id, which the answer
     tells, derives from it and from the caller's organization.
@@ -122,6 +124,10 @@ class UploadConfig(_message.Message):
     def job(self) -> _job_pb2.JobConfig:
         """What to do with it."""
 
+    @_builtins.property
+    def zero_log(self) -> _zero_log_pb2.ZeroLog:
+        """Keep the file, and all that is made of it, in memory alone."""
+
     def __init__(
         self,
         *,
@@ -132,10 +138,11 @@ class UploadConfig(_message.Message):
         job: _job_pb2.JobConfig | None = ...,
         priority: _builtins.int = ...,
         head: _builtins.bytes = ...,
+        zero_log: _zero_log_pb2.ZeroLog | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "zero_log", b"zero_log"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "head", b"head", "job", b"job", "job_id", b"job_id", "max_bytes", b"max_bytes", "original_filename", b"original_filename", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "head", b"head", "job", b"job", "job_id", b"job_id", "max_bytes", b"max_bytes", "original_filename", b"original_filename", "priority", b"priority", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,6 +6,7 @@ Work that results hands out, and the facts that come back."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from pagemesh.analysis.v1 import events_pb2 as _events_pb2_2
 from pagemesh.ingest.v1 import events_pb2 as _events_pb2
@@ -39,6 +40,7 @@ class Task(_message.Message):
     EXTRACT_FIELD_NUMBER: _builtins.int
     OCR_FIELD_NUMBER: _builtins.int
     ANALYZE_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID. The message id on the stream is this and the attempt."""
     job_id: _builtins.str
@@ -65,6 +67,10 @@ class Task(_message.Message):
     def analyze(self) -> Global___AnalyzeTask:
         """Analyse the pages read."""
 
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """Set for zero-log work, of which nothing leaves memory: when what it is about is forgotten."""
+
     def __init__(
         self,
         *,
@@ -77,10 +83,11 @@ class Task(_message.Message):
         extract: Global___ExtractTask | None = ...,
         ocr: Global___OcrTask | None = ...,
         analyze: Global___AnalyzeTask | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "extract", b"extract", "inspect", b"inspect", "ocr", b"ocr", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "expires_at", b"expires_at", "extract", b"extract", "inspect", b"inspect", "ocr", b"ocr", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "attempt", b"attempt", "document_id", b"document_id", "extract", b"extract", "id", b"id", "inspect", b"inspect", "job_id", b"job_id", "ocr", b"ocr", "organization_id", b"organization_id", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "attempt", b"attempt", "document_id", b"document_id", "expires_at", b"expires_at", "extract", b"extract", "id", b"id", "inspect", b"inspect", "job_id", b"job_id", "ocr", b"ocr", "organization_id", b"organization_id", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["inspect", "extract", "ocr", "analyze"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015

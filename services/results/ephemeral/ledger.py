@@ -1,0 +1,27 @@
+"""Rows of the ledger, from records, and what they say of work that is forgotten."""
+
+from datetime import datetime
+from uuid import UUID
+
+from mesh.errors import NotFound
+from services.results.records import DocumentRecord, JobRecord
+from services.results.store.ledger import LedgerRow
+
+
+def row_of(job: JobRecord, root_id: UUID, document: DocumentRecord, expires_at: datetime) -> LedgerRow:
+    """The row of a new job."""
+    return LedgerRow(
+        id=job.id,
+        root_id=root_id,
+        document_id=document.id,
+        organization_id=job.organization_id,
+        user_id=document.user_id,
+        kind=job.type,
+        expires_at=expires_at,
+    )
+
+
+def require_current(row: LedgerRow) -> None:
+    """Raises NotFound (EXPIRED) for a job whose time is up."""
+    if row.is_over:
+        raise NotFound("This was kept in memory for its time, and has been forgotten.", "EXPIRED")

@@ -1,0 +1,119 @@
+"""Zero-log work for those who ask for it: jobs, documents, pages, analyses; and the end of it."""
+
+from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
+
+from mesh.errors import NotFound
+from pagemesh.results.v1 import results_pb2 as pb
+from pagemesh.results.v1.analysis_pb2 import Analysis
+from pagemesh.results.v1.job_pb2 import Job
+from services.results import convert
+from services.results.ephemeral.ledger import require_current
+from services.results.ephemeral.memory import Memory
+from services.results.ephemeral.messages import LOST, analysis_message, document_message, job_message, lost_job
+from services.results.ephemeral.state import State
+from services.results.status import StatusFeed
+from services.results.store import Store
+from services.results.store.ledger import LedgerRow
+
+_STREAM_BATCH = 16
+
+
+class EphemeralWork:
+    """Zero-log work of all organizations; whoever asks names one, and whose documents alone count: None for all.
+
+    What was there and is forgotten raises NotFound, with EXPIRED when its time was up and EPHEMERAL_LOST when the
+    memory was lost before.
+    """
+
+    def __init__(self, store: Store, memory: Memory, status: StatusFeed) -> None:
+        self._store = store
+        self._memory = memory
+        self._status = status
+
+    async def job(self, organization_id: UUID, job_id: UUID, owner: UUID | None) -> Job:
+        """A job; one whose memory was lost has failed. Raises NotFound, Unavailable."""
+        async with self._store.reading() as tables:
+            row = await tables.ledger.get(organization_id, job_id, owner)
+        if row is None:
+            raise NotFound("There is no such job.")
+        require_current(row)
+        found = await self._memory.load(organization_id, row.root_id)
+        job = found[0].job(job_id) if found else None
+        return job_message(found[0], job) if found and job else lost_job(row)
+
+    async def document(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> State:
+        """The state of a zero-log document. Raises NotFound, Unavailable."""
+        async with self._store.reading() as tables:
+            rows = await tables.ledger.of_document(organization_id, document_id, owner)
+        row = next((row for row in rows if row.is_document), None)
+        if row is None:
+            raise NotFound("There is no such document.")
+        require_current(row)
+        found = await self._memory.load(organization_id, document_id)
+        if found is None:
+            raise NotFound(LOST, "EPHEMERAL_LOST")
+        return found[0]
+
+    async def delete(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> bool:
+        """Erases a zero-log document, or zero-log analyses of another, at once; whether it was the document.
+
+        Raises NotFound for one whose time is up, Unavailable.
+        """
+        async with self._store.reading() as tables:
+            rows = await tables.ledger.of_document(organization_id, document_id, owner)
+            is_document = any(row.is_document for row in rows)
+            for row in rows if is_document else ():
+                require_current(row)
+            rows = await tables.ledger.delete(organization_id, document_id, owner) if rows else []
+        await self._erase(rows)
+        return is_document
+
+    def described(self, state: State) -> pb.GetDocumentResponse:
+        """The document with its jobs."""
+        jobs = [job_message(state, job) for job in state.jobs]
+        return pb.GetDocumentResponse(document=document_message(state), jobs=jobs)
+
+    async def listed(self, state: State, limit: int, offset: int, include_lines: bool) -> pb.ListPagesResponse:
+        """A list's worth of the pages read so far."""
+        numbers = state.read
+        pages = await self._memory.pages(state, numbers[offset : offset + limit])
+        messages = [convert.page_message(record, layout, include_lines) for record, layout in pages]
+        return pb.ListPagesResponse(pages=messages, total=len(numbers), zero_log=True)
+
+    async def streamed(self, state: State, include_lines: bool) -> AsyncIterator[pb.StreamPagesResponse]:
+        """Every page read so far, in order; one message without any tells that there is none."""
+        numbers = state.read
+        if not numbers:
+            yield pb.StreamPagesResponse(zero_log=True)
+        for start in range(0, len(numbers), _STREAM_BATCH):
+            for record, layout in await self._memory.pages(state, numbers[start : start + _STREAM_BATCH]):
+                page = convert.page_message(record, layout, include_lines)
+                yield pb.StreamPagesResponse(page=page, zero_log=True)
+
+    async def analyses(self, state: State, analysis_type: str) -> list[Analysis]:
+        """Analyses of the state's jobs, newest first."""
+        made = [(job.id, await self._memory.analysis(state, job.id)) for job in state.jobs]
+        found = [analysis_message(state, job_id, one) for job_id, one in made if one is not None]
+        found.sort(key=lambda one: one.created_at.ToNanoseconds(), reverse=True)
+        return [one for one in found if analysis_type in ("", one.analysis_type)]
+
+    async def analyses_of(self, organization_id: UUID, document_id: UUID, analysis_type: str) -> list[Analysis]:
+        """Zero-log analyses of a document in the record, newest first."""
+        async with self._store.reading() as tables:
+            rows = await tables.ledger.of_document(organization_id, document_id, None)
+        found = [await self._memory.load(organization_id, row.root_id) for row in rows if not row.is_over]
+        lists = [await self.analyses(one[0], analysis_type) for one in found if one is not None]
+        return [analysis for one in reversed(lists) for analysis in one]
+
+    async def expire(self, rows: Sequence[LedgerRow]) -> None:
+        """Erases what the broker may still have of jobs whose time is up, and tells that they are gone."""
+        await self._erase(rows)
+
+    async def _erase(self, rows: Sequence[LedgerRow]) -> None:
+        by_root: dict[tuple[UUID, UUID], list[UUID]] = {}
+        for row in rows:
+            by_root.setdefault((row.organization_id, row.root_id), []).append(row.id)
+        for (organization_id, root_id), job_ids in by_root.items():
+            await self._memory.erase(organization_id, root_id, job_ids)
+            await self._status.tell_gone(organization_id, job_ids)
