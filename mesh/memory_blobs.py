@@ -9,7 +9,7 @@ import asyncio
 import math
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -117,14 +117,15 @@ class _Open:
 class MemoryBlobs:
     """The blobs of the broker's memory."""
 
-    def __init__(self, bus: Bus) -> None:
+    def __init__(self, bus: Callable[[], Bus]) -> None:
+        """`bus` gives the connection, or raises Unavailable while there is none."""
         self._bus = bus
         self._open: dict[str, _Open] = {}
 
     @asynccontextmanager
     async def writer(self, key: str) -> AsyncIterator[Writer]:
         """A writer whose blob appears when the block ends well; otherwise nothing of it stays."""
-        writer = MemoryWriter(self._bus, key)
+        writer = MemoryWriter(self._bus(), key)
         try:
             yield writer
             await writer.finish()
@@ -153,7 +154,7 @@ class MemoryBlobs:
 
     async def delete(self, key: str) -> None:
         """Removes a blob; one that is not there is no error. Raises Unavailable."""
-        await erase(self._bus, f"{_subject(key)}.>")
+        await erase(self._bus(), f"{_subject(key)}.>")
 
     @asynccontextmanager
     async def opened(self, key: str) -> AsyncIterator[Path]:
@@ -193,9 +194,10 @@ class MemoryBlobs:
         entry.file.set_result(file)
 
     async def _message(self, subject: str) -> bytes:
-        await self._bus.check()
+        bus = self._bus()
+        await bus.check()
         try:
-            message = await self._bus.jetstream.get_last_msg(EPHEMERAL, subject, direct=True)
+            message = await bus.jetstream.get_last_msg(EPHEMERAL, subject, direct=True)
         except NotFoundError as error:
             raise NotFound("The original is no longer stored.", "BLOB_MISSING") from error
         except _ERRORS as error:

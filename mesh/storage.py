@@ -1,6 +1,6 @@
 """Blobs where their keys say: in the blob store, or, of zero-log work, in the broker's memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -12,7 +12,8 @@ from mesh.memory_blobs import MemoryBlobs, is_ephemeral
 class Storage(Blobs):
     """The blob store, and the memory beside it."""
 
-    def __init__(self, url: str, bus: Bus) -> None:
+    def __init__(self, url: str, bus: Callable[[], Bus]) -> None:
+        """`bus` gives the connection to the broker, or raises Unavailable while there is none."""
         super().__init__(url)
         self._memory = MemoryBlobs(bus)
 

@@ -45,6 +45,7 @@ _READABLE_BY_BROWSERS = (
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
     "X-Request-ID",
+    "X-Zero-Log",
 )
 
 

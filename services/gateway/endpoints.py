@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from mesh import scopes
 from mesh.identity import Identity
+from services.gateway import zero_log
 from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
 from services.gateway.fingerprints import Fingerprint
@@ -25,6 +26,7 @@ from services.gateway.idempotency import Claim, Earlier, Idempotency, Origin, re
 from services.gateway.problems import NOT_FOUND
 from services.gateway.traffic import ROUTE
 from services.gateway.validation import NoBody, NoQuery, parse_json, read_json, read_query
+from services.gateway.zero_log import ZeroLog
 
 B = TypeVar("B", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
@@ -47,6 +49,8 @@ class Call(Generic[B, Q]):
     origin: Origin = field(default_factory=Origin)
     """Gives new things their ids."""
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
+    zero_log: ZeroLog | None = None
+    """Set for requests of which nothing may leave memory, at endpoints that take such."""
 
     def form(self) -> AsyncIterator[FormEvent]:
         """What the multipart form holds. Raises InvalidArgument, ClientDisconnect."""
@@ -93,6 +97,8 @@ class Endpoint(Generic[B, Q]):
     """What a token with a list of scopes must have; without one here only tokens without a list will do."""
     keyed: Keyed | None = None
     """Set where a repeat is answered as the first request was."""
+    zero_log: Callable[[Any], Awaitable[ZeroLog | None]] | None = None
+    """Set where work can be kept in memory alone: whether it is, of the call."""
     counted: bool = True
     """Whether it counts against the limits, of the address when it is public."""
     within_plan: bool = True
@@ -122,6 +128,8 @@ class Desk:
     async def serve(self, endpoint: AnyEndpoint, request: Request) -> Response:
         """The answer. Raises a PagemeshError."""
         caller = await self._admitted(endpoint, request)
+        if endpoint.zero_log is not None and zero_log.asks(request.headers):
+            zero_log.mark(request.scope)  # whatever comes of it, an error too
         ids = _ids(request.path_params)
         query = read_query(request.query_params, endpoint.query)
         raw, body = b"", NoBody()
@@ -129,6 +137,10 @@ class Desk:
             raw = await read_json(request, self._json_body_bytes)
             body = parse_json(raw, endpoint.body)
         call = Call(request, body, query, caller, ids)
+        if endpoint.zero_log is not None:
+            call = replace(call, zero_log=await endpoint.zero_log(call))
+        if call.zero_log is not None and call.zero_log.is_asked:
+            zero_log.mark(request.scope)
         key = read_key(request.headers) if endpoint.keyed else None
         return await (endpoint.handler(call) if key is None else self._once(endpoint, call, key, raw))
 
@@ -138,7 +150,7 @@ class Desk:
         if endpoint.form is None:
             fingerprint.take_body(raw)
         begun = await self._idempotency.begin(
-            _claim(endpoint, call, key), b"" if endpoint.form else fingerprint.digest()
+            _claim(endpoint, call, key), b"" if endpoint.form else fingerprint.digest(), call.zero_log
         )
         if isinstance(begun, Earlier):
             if endpoint.form is not None:

@@ -14,6 +14,7 @@ from services.gateway.endpoints import NAMES, Answer, AnyEndpoint, Call, get
 from services.gateway.surfaces.platform import API_VERSION, PREFIX
 from services.gateway.surfaces.platform.shapes import Problem
 from services.gateway.validation import NoBody, NoQuery
+from services.gateway.zero_log import HEADER, TTL_HEADER
 
 DOCUMENTS = {"/openapi.json": ("All", ""), f"{PREFIX}/openapi.json": ("Platform", PREFIX)}
 """Where documents are, what each is called, and how the paths begin that it describes."""
@@ -35,6 +36,9 @@ _HEADERS = {
     "Preference-Applied": "The preference that was honoured.",
     "Range": "One range of bytes.",
     "Retry-After": "Seconds until it is worth asking again.",
+    "X-Zero-Log": "`true`: what is sent, what is made of it and the result are kept in memory alone, and forgotten in "
+    "time. Answers say it, with `Cache-Control: no-store`.",
+    "X-Zero-Log-TTL": "With `X-Zero-Log: true`, for how many seconds: 60 to 3600, 900 unless said.",
 }
 
 
@@ -158,7 +162,8 @@ def _parameters(endpoint: AnyEndpoint, schemas: _Schemas) -> list[dict[str, Any]
         query = schemas.inline(endpoint.query)
         parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in query["properties"].items()]
     key = [_header_parameter("Idempotency-Key", minLength=1, maxLength=255)] if endpoint.keyed else []
-    return [*parameters, *map(_header_parameter, endpoint.request_headers), *key]
+    private = map(_header_parameter, (HEADER, TTL_HEADER) if endpoint.zero_log else ())
+    return [*parameters, *map(_header_parameter, endpoint.request_headers), *key, *private]
 
 
 def _header_parameter(name: str, **limits: int) -> dict[str, Any]:
@@ -166,7 +171,7 @@ def _header_parameter(name: str, **limits: int) -> dict[str, Any]:
 
 
 def _responses(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
-    more = ("Idempotency-Replayed",) if endpoint.keyed else ()
+    more = (*(("Idempotency-Replayed",) if endpoint.keyed else ()), *((HEADER,) if endpoint.zero_log else ()))
     responses = {str(status): _response(answer, schemas, more) for status, answer in endpoint.answers.items()}
     problem = {"application/json": {"schema": schemas.of(Problem)}}
     for status in sorted(_problems(endpoint)):
@@ -194,6 +199,8 @@ def _problems(endpoint: AnyEndpoint) -> set[int]:
         statuses.add(429)
     if _PARAMETER.search(endpoint.path):
         statuses.add(404)
+    if {"document_id", "job_id"} & set(_PARAMETER.findall(endpoint.path)):
+        statuses.add(410)
     if endpoint.query is not NoQuery:
         statuses.add(422)
     if endpoint.keyed:

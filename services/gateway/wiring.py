@@ -43,6 +43,7 @@ from services.gateway.surfaces.platform.provider_keys import ProviderKeys
 from services.gateway.surfaces.platform.sign_in import SignIn
 from services.gateway.surfaces.platform.usage import UsageReport
 from services.gateway.traffic import Traffic
+from services.gateway.zero_log import ZeroLogTerms
 
 _USAGE = "usage.read"
 
@@ -59,6 +60,7 @@ class Gateway:
         revocations: Revocations,
         counting: Counting,
         entries: EntryStore,
+        memory: EntryStore,
     ) -> None:
         self._neighbours = neighbours
         self._blobs = blobs
@@ -75,7 +77,8 @@ class Gateway:
         admission = Admission(Limiter(counting), organizations, usage, self.meter, settings)
         readiness = Readiness(self._checks())
         terms = Terms(settings.idempotency_seconds, settings.idempotency_lease_seconds)
-        idempotency = Idempotency(entries, Sealing(settings.idempotency_secret.get_secret_value()), terms)
+        idempotency = Idempotency(entries, memory, Sealing(settings.idempotency_secret.get_secret_value()), terms)
+        zero_log = ZeroLogTerms(organizations, settings)
         surfaces = (
             Accounts(neighbours, revocations),
             SignIn(neighbours, revocations),
@@ -84,10 +87,10 @@ class Gateway:
             Clients(neighbours, revocations),
             OAuth(neighbours, revocations, settings.public_url),
             organizations_surface.Organizations(neighbours, revocations, organizations),
-            Documents(neighbours, organizations, usage, blobs, self.feed, settings),
+            Documents(neighbours, organizations, usage, blobs, self.feed, settings, zero_log),
             Pages(neighbours),
             Jobs(neighbours, self.feed, access),
-            Analyses(neighbours, self.feed),
+            Analyses(neighbours, self.feed, zero_log),
             UsageReport(usage),
             Health(neighbours, readiness, self.traffic, settings.environment),
             Browsing(),

@@ -28,7 +28,7 @@ NAME = "ingest"
 async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
     """Runs the service until `stop` is set, then drains."""
     bus = await Bus.connect(settings)
-    blobs = Storage(settings.storage_url, bus)
+    blobs = Storage(settings.storage_url, lambda: bus)
     sandbox = _sandbox(settings)
     await sandbox.start()
     reader = Reader(sandbox, blobs)

@@ -32,7 +32,7 @@ async def serve(settings: OcrSettings, stop: asyncio.Event) -> None:
         data = prepare(Path(directory))
         sandbox = _sandbox(settings, data)
         bus, _ = await asyncio.gather(Bus.connect(settings), sandbox.start())
-        blobs = Storage(settings.storage_url, bus)
+        blobs = Storage(settings.storage_url, lambda: bus)
         reader = PageReader(sandbox, blobs)
         spec = WorkerSpec(
             "ocr", handler(bus, NAME, reader.recognize), give_up(bus, NAME), settings.ocr_processes, prefetch=1

@@ -45,7 +45,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     url = settings.database_url.get_secret_value()
     bus, _ = await asyncio.gather(Bus.connect(settings), db.migrate(url, SCHEMA, MIGRATIONS))
     store = Store(db.connect(url, SCHEMA, settings.database_pool))
-    blobs = Storage(settings.storage_url, bus)
+    blobs = Storage(settings.storage_url, lambda: bus)
     outbox, status = Outbox(bus, store), StatusFeed(bus)
     sealer = Sealer(settings.arrival_secret.get_secret_value(), ARRIVAL_SEAL)
     sharing = Sharing(OrganizationServiceStub(client.connect(settings.auth_url, settings)))

@@ -164,7 +164,7 @@ async def mesh(
     hands = Hands(bus)
     async with running(serve, settings) as channel:
         await hands.start()
-        yield Mesh(channel, hands, Storage(settings.storage_url, bus), url)
+        yield Mesh(channel, hands, Storage(settings.storage_url, lambda: bus), url)
         await hands.stop()
 
 
@@ -411,13 +411,13 @@ async def _drained(mesh: Mesh) -> None:
 
 async def test_keys_and_times_of_others_are_refused(mesh: Mesh, ada: Caller, bob: Caller) -> None:
     """A key of another organization, document or kind, and times beyond the bounds."""
-    for change in (
-        {"storage_key": submission(bob).document.storage_key},
-        {"storage_key": submission(ada).document.storage_key},
-        {"storage_key": f"originals/{ada.organization_id}/a.pdf"},
+    for key in (
+        submission(bob).document.storage_key,
+        submission(ada).document.storage_key,
+        f"originals/{ada.organization_id}/a.pdf",
     ):
         request = submission(ada)
-        request.document.MergeFrom(Document(**change))
+        request.document.storage_key = key
         with pytest.raises(InvalidArgument):
             await ada.call(mesh.jobs.SubmitJob, request)
     for seconds in (0, -1, 3_601):

@@ -374,6 +374,7 @@ class Mesh:
     servers: dict[str, MeshServer]
     counters: MemoryCounters
     entries: MemoryEntries
+    memory: MemoryEntries
     connected: bool = True
 
     def client(self, organization: str | None = None, **claims: str) -> httpx.AsyncClient:
@@ -403,10 +404,11 @@ async def running_mesh(directory: Path, counting: Counting | None = None, **sett
     registrations = {"auth": _auth(auth), "ingest": _ingest(ingest), "results": _results(results)}
     servers = {name: _server(name, known, auth, register) for name, register in registrations.items()}
     neighbours = Neighbours.connect(known)
-    counters, entries = MemoryCounters(), MemoryEntries()
+    counters, entries, memory = MemoryCounters(), MemoryEntries(), MemoryEntries()
     mesh: Mesh
-    gateway = Gateway(known, neighbours, blobs, lambda: mesh.connected, Revocations(), counting or counters, entries)
-    mesh = Mesh(gateway, auth, results, ingest, blobs, servers, counters, entries)
+    counting = counting or counters
+    gateway = Gateway(known, neighbours, blobs, lambda: mesh.connected, Revocations(), counting, entries, memory)
+    mesh = Mesh(gateway, auth, results, ingest, blobs, servers, counters, entries, memory)
     for server in servers.values():
         await server.start()
     try:

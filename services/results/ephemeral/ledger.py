@@ -24,4 +24,4 @@ def row_of(job: JobRecord, root_id: UUID, document: DocumentRecord, expires_at: 
 def require_current(row: LedgerRow) -> None:
     """Raises NotFound (EXPIRED) for a job whose time is up."""
     if row.is_over:
-        raise NotFound("This was kept in memory for its time, and has been forgotten.", "EXPIRED")
+        raise NotFound("This was kept in memory for its time, and has been forgotten.", "EXPIRED", zero_log="true")

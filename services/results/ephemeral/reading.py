@@ -52,7 +52,7 @@ class EphemeralWork:
         require_current(row)
         found = await self._memory.load(organization_id, document_id)
         if found is None:
-            raise NotFound(LOST, "EPHEMERAL_LOST")
+            raise NotFound(LOST, "EPHEMERAL_LOST", zero_log="true")
         return found[0]
 
     async def delete(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> bool:

@@ -15,6 +15,7 @@ from pagemesh.work.v1.work_pb2 import Fact
 from services.results import work
 from services.results.ephemeral.ledger import require_current, row_of
 from services.results.ephemeral.memory import Memory
+from services.results.ephemeral.messages import LOST
 from services.results.ephemeral.recording import Recording
 from services.results.ephemeral.state import State, moment
 from services.results.ephemeral.taking import Taking, Wanted
@@ -84,7 +85,7 @@ class EphemeralSubmission:
         for _ in range(_TRIES):
             found = await self._memory.load(job.organization_id, job.document_id)
             if found is None:
-                raise NotFound("The memory that held this was lost.", "EPHEMERAL_LOST")
+                raise NotFound(LOST, "EPHEMERAL_LOST", zero_log="true")
             state, revision = found
             await self._note(job, state.root_id, state.document, state.expires_at)
             if state.job(job.id):

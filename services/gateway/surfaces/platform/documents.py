@@ -8,6 +8,7 @@ from mesh.errors import Forbidden, IllegalState, NotFound, TooMuch
 from mesh.identity import Identity
 from pagemesh.ingest.v1 import ingest_pb2
 from pagemesh.results.v1 import job_pb2, results_pb2
+from pagemesh.results.v1.zero_log_pb2 import ZeroLog
 from services.gateway import downloads, polling
 from services.gateway.answers import accepted, begun, json_response
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, Keyed, delete, get
@@ -23,6 +24,7 @@ from services.gateway.surfaces.platform import PREFIX, models, render, shapes
 from services.gateway.surfaces.platform.asked import upload_form, wanted_job
 from services.gateway.uploads import Head, Sink, UploadReader, too_large
 from services.gateway.validation import NoBody, NoQuery
+from services.gateway.zero_log import ZeroLogTerms, mark
 
 _MIB = 1 << 20
 _FORM_OVERHEAD_BYTES = _MIB
@@ -50,8 +52,10 @@ class Documents:
         blobs: Blobs,
         feed: Feed,
         settings: GatewaySettings,
+        zero_log: ZeroLogTerms,
     ) -> None:
         self._neighbours = neighbours
+        self._zero_log = zero_log
         self._organizations = organizations
         self._usage = usage
         self._blobs = blobs
@@ -73,6 +77,7 @@ class Documents:
                 form=models.UploadForm,
                 problems=(400, 413, 415, 422, 429),
                 keyed=Keyed(),
+                zero_log=lambda call: self._zero_log.of(call.request.headers, call.identity),
                 scope=_WRITE,
             ),
             get(
@@ -112,7 +117,7 @@ class Documents:
 
     async def upload(self, call: Call[NoBody, NoQuery]) -> Response:
         """Takes a document in."""
-        upload = _Upload(self._neighbours, call, self._settings.upload_seconds)
+        upload = _Upload(self._neighbours, call, self._zero_log, self._settings.upload_seconds)
         await self._require_room(call.identity, upload)
         organization = await self._organizations.get(call.identity.organization_id)
         upload.max_bytes = max_bytes = organization.settings.max_file_size_mb * _MIB
@@ -120,6 +125,8 @@ class Documents:
             raise too_large(max_bytes)
         answer = await upload.run(UploadReader(call.form(), upload.open, max_bytes, self._settings.upload_held_bytes))
         self._feed.offer(answer.job)
+        if call.zero_log is not None:
+            call.zero_log.until(answer.document.expires_at)
         document = render.uploaded(answer.document, answer.job.id)
         retry_after = 1 + min(29, answer.document.file_size // _BYTES_PER_SECOND_OF_WORK)
         return accepted(document, 201, f"{PREFIX}/jobs/{answer.job.id}", retry_after)
@@ -149,7 +156,7 @@ class Documents:
 
     async def read(self, call: Call[NoBody, NoQuery]) -> Response:
         """One document."""
-        found = await self._get(call.ids["document_id"])
+        found = await self._get(call)
         uri = self._blobs.uri(found.document.storage_key)
         return json_response(render.document_detail(found.document, list(found.jobs), uri))
 
@@ -163,7 +170,7 @@ class Documents:
 
     async def download(self, call: Call[NoBody, NoQuery]) -> Response:
         """The original, or a part of it."""
-        document = (await self._get(call.ids["document_id"])).document
+        document = (await self._get(call)).document
         asked, etag = call.request.headers, f'"{document.sha256}"'
         headers = {"etag": etag, "accept-ranges": "bytes", "cache-control": "private, no-cache"}
         if polling.matches(asked.get("if-none-match"), etag):
@@ -180,7 +187,7 @@ class Documents:
 
     async def searchable_pdf(self, call: Call[NoBody, NoQuery]) -> Response:
         """A PDF that can be searched."""
-        document = (await self._get(call.ids["document_id"])).document
+        document = (await self._get(call)).document
         request = ingest_pb2.SearchablePdfRequest(document_id=document.id)
         answers = client.stream(self._neighbours.ingest.SearchablePdf, request, _SEARCHABLE_SECONDS)
         pieces = await begun(one.chunk async for one in answers)
@@ -188,16 +195,23 @@ class Documents:
         headers = {"content-disposition": downloads.attachment(name), "x-content-type-options": "nosniff"}
         return StreamingResponse(pieces, headers=headers, media_type="application/pdf")
 
-    async def _get(self, document_id: str) -> results_pb2.GetDocumentResponse:
-        request = results_pb2.GetDocumentRequest(document_id=document_id)
-        return await client.call(self._neighbours.documents.GetDocument, request)
+    async def _get(self, call: Call[NoBody, NoQuery]) -> results_pb2.GetDocumentResponse:
+        request = results_pb2.GetDocumentRequest(document_id=call.ids["document_id"])
+        found = await client.call(self._neighbours.documents.GetDocument, request)
+        if found.document.zero_log:
+            mark(call.request.scope)
+        return found
 
 
 class _Upload:
     """One upload on its way to ingest."""
 
-    def __init__(self, neighbours: Neighbours, call: Call[NoBody, NoQuery], seconds: float) -> None:
+    def __init__(
+        self, neighbours: Neighbours, call: Call[NoBody, NoQuery], terms: ZeroLogTerms, seconds: float
+    ) -> None:
         self._neighbours = neighbours
+        self._terms = terms
+        self._zero_log = call.zero_log
         self._seconds = seconds
         self._organization_id = call.identity.organization_id
         self._origin = call.origin
@@ -208,6 +222,7 @@ class _Upload:
     async def open(self, head: Head) -> Sink:
         """Tells ingest what comes."""
         form = upload_form(head.fields)
+        self._terms.choose(self._zero_log, form.ttl_seconds)
         self._job = wanted_job(form)
         config = ingest_pb2.UploadConfig(
             document_id=self._origin.id("document"),
@@ -216,6 +231,7 @@ class _Upload:
             max_bytes=self.max_bytes,
             job=self._job,
             priority=form.priority,
+            zero_log=ZeroLog(ttl_seconds=self._zero_log.seconds) if self._zero_log else None,
         )
         self._sink = IngestSink(self._neighbours.ingest, self._seconds)
         self._sink.begin(config)

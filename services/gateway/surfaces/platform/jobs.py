@@ -15,6 +15,7 @@ from services.gateway.listing import list_response
 from services.gateway.neighbours import Neighbours
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
 from services.gateway.validation import NoBody, NoQuery
+from services.gateway.zero_log import mark
 
 PULSE_SECONDS = 15.0
 _STATES = {name: state for state, name in render.JOB_STATUSES.items()}
@@ -99,7 +100,9 @@ class Jobs:
         """A job's changes until it ended."""
         key = (call.identity.organization_id, call.ids["job_id"])
         await self._access.require(call.identity, key[1])
-        await self._feed.get(key)  # so that an unknown job is answered as one
+        entry = await self._feed.get(key)  # so that an unknown job is answered as one
+        if entry.job.zero_log:
+            mark(call.request.scope)
         events = self._events(key, call.request.headers.get("last-event-id"))
         return StreamingResponse(events, headers=_EVENT_HEADERS, media_type="text/event-stream")
 
@@ -111,7 +114,7 @@ class Jobs:
                 elif str(entry.job.revision) != last_seen:
                     yield b"id: %d\nevent: job\ndata: %s\n\n" % (entry.job.revision, entry.status.body)
         except NotFound:
-            return  # its document was deleted
+            return  # its document was deleted, or its time is up
 
 
 def _status_response(entry: Entry, if_none_match: str | None) -> Response:

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from mesh.streams import LONGEST_ZERO_LOG_SECONDS
 from services.gateway.listing import PageQuery
 from services.gateway.validation import Body, Query, Text
 
@@ -246,6 +247,12 @@ class UploadForm(BaseModel):
     languages: Languages = Field(default="eng", description="OCR languages, Tesseract codes joined by +.")
     priority: int = Field(default=5, ge=0, le=9)
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
+    ttl_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=LONGEST_ZERO_LOG_SECONDS,
+        description="With `X-Zero-Log: true`: how long it is kept, 60 at the least; also as `X-Zero-Log-TTL`.",
+    )
 
 
 class DocumentsQuery(PageQuery):
