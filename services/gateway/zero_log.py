@@ -3,7 +3,6 @@
 Source: contract/conventions.md, "Zero-log".
 """
 
-import math
 import time
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -18,6 +17,7 @@ from services.gateway.settings import GatewaySettings
 
 HEADER, TTL_HEADER = "X-Zero-Log", "X-Zero-Log-TTL"
 _MARK = "pagemesh.zero_log"
+_MARGIN_SECONDS = 2
 _YES, _NO = frozenset({"true", "1"}), frozenset({"false", "0", ""})
 
 
@@ -30,8 +30,8 @@ class ZeroLog:
         self.is_asked = is_asked
 
     def until(self, moment: Timestamp) -> None:
-        """What came of the request is forgotten then: so is the answer."""
-        self.seconds = max(1, math.ceil(moment.ToMilliseconds() / 1_000 - time.time()))
+        """What came of the request is forgotten then, and the answer a little before: the broker is not that exact."""
+        self.seconds = max(1, int(moment.ToMilliseconds() / 1_000 - time.time()) - _MARGIN_SECONDS)
 
 
 class ZeroLogTerms:
