@@ -5,28 +5,26 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
-from typing import Any
 
 import grpc
-from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-
-class _Collector(trace_service_pb2_grpc.TraceServiceServicer):
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = Lock()
-
-    def Export(self, request: Any, context: grpc.ServicerContext) -> Any:
-        with self._lock, self._path.open("ab") as file:
-            file.write(str(request).encode() + b"\n")
-        return trace_service_pb2.ExportTraceServiceResponse()
+_SERVICE = "opentelemetry.proto.collector.trace.v1.TraceService"
 
 
 @contextmanager
 def span_collector(path: Path) -> Iterator[str]:
     """Its endpoint, within the block."""
+    lock = Lock()
+
+    def export(request: bytes, context: grpc.ServicerContext) -> bytes:
+        with lock, path.open("ab") as file:
+            file.write(request + str(ExportTraceServiceRequest.FromString(request)).encode() + b"\n")
+        return b""
+
     server = grpc.server(ThreadPoolExecutor(2))
-    trace_service_pb2_grpc.add_TraceServiceServicer_to_server(_Collector(path), server)
+    handlers: dict[str, grpc.RpcMethodHandler[bytes, bytes]] = {"Export": grpc.unary_unary_rpc_method_handler(export)}
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, handlers),))
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:

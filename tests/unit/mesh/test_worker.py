@@ -1,15 +1,18 @@
 """Workers on a real broker: order, acknowledgement, patience, giving up, and what breaks."""
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 import pytest
+from nats.js.errors import NotFoundError
 
 from mesh import context, pull, worker
 from mesh.bus import Bus
 from mesh.errors import Unavailable
 from mesh.settings import MeshSettings
+from mesh.streams import WORK_EPHEMERAL, ephemeral_work_subject
 from tests.support.broker import Tasks, eventually
 from tests.support.servers import NatsServer
 
@@ -135,6 +138,29 @@ async def test_a_task_that_keeps_failing_is_given_up(tasks: Tasks) -> None:
     assert [b"bad"] * worker.MAX_DELIVERIES == tries
     assert ([b"good"], [(b"bad", worker.MAX_DELIVERIES + 1)]) == (tasks.handled, tasks.given_up)
     assert (b"bad", f"dead.{tasks.kind}-normal-bad") == (dead.data, (dead.headers or {})["Nats-Msg-Id"])
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_no_copy_is_made_of_a_zero_log_task(tasks: Tasks) -> None:
+    """It is given up like others, and goes before those of its lane."""
+
+    async def handle(payload: bytes) -> None:
+        if payload == b"private":
+            raise ValueError
+
+    await tasks.put(b"ordinary")
+    await tasks.bus.publish(ephemeral_work_subject(tasks.kind, "normal", "job"), b"private", uuid.uuid4().hex)
+    one = tasks.worker(handle)
+    await one.start()
+
+    async def given_up() -> bool:
+        return bool(tasks.given_up) and await tasks.bus.depth(WORK_EPHEMERAL) == 0
+
+    await eventually(given_up)
+    await one.stop(1)
+    assert ([b"ordinary"], [(b"private", worker.MAX_DELIVERIES + 1)]) == (tasks.handled, tasks.given_up)
+    with pytest.raises(NotFoundError):
+        await tasks.bus.jetstream.get_last_msg("DEAD", f"dead.{tasks.kind}")
 
 
 @pytest.mark.usefixtures("_impatient")
