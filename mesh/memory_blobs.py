@@ -10,18 +10,19 @@ import math
 import re
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import IO
 
 from nats.errors import Error as NatsError
-from nats.js.errors import APIError, NotFoundError
 from nats.js.errors import Error as JetStreamError
+from nats.js.errors import NotFoundError
 
 from mesh.blobs import Writer
 from mesh.bus import Bus
+from mesh.entries import full, is_full
 from mesh.errors import NotFound, Unavailable
 from mesh.memory_files import memory_file, path_of
 from mesh.streams import EPHEMERAL
@@ -34,8 +35,6 @@ _KEY = re.compile(
 _SECONDS = 5.0
 _AT_ONCE = 4
 _ERRORS = (NatsError, JetStreamError, TimeoutError, OSError)
-# JSStreamStoreFailedF, JSInsufficientResourcesErr and JSMemoryResourcesExceededErr of the server.
-_FULL = frozenset({10077, 10023, 10028})
 
 
 def is_ephemeral(key: str) -> bool:
@@ -51,13 +50,6 @@ def folder(organization_id: str, root: str, expires_at: datetime) -> str:
 def seconds_until(moment: datetime) -> int:
     """Whole seconds for which a message is to be kept, at least one, as the broker does not take less."""
     return max(1, math.ceil(moment.timestamp() - time.time()))
-
-
-def refused(error: Exception) -> Unavailable:
-    """What a write failed for, as our error."""
-    if isinstance(error, APIError) and error.err_code in _FULL:
-        return Unavailable("There is no memory left for zero-log work. Try again shortly.", "ZERO_LOG_FULL")
-    return Unavailable("The message broker is away.", dependency="nats")
 
 
 class MemoryWriter:
@@ -102,7 +94,7 @@ class MemoryWriter:
                 f"{self._subject}.{name}", content, timeout=_SECONDS, stream=EPHEMERAL, msg_ttl=seconds
             )
         except _ERRORS as error:
-            raise refused(error) from error
+            raise (full() if is_full(error) else _away()) from error
 
 
 @dataclass
@@ -130,7 +122,8 @@ class MemoryBlobs:
             yield writer
             await writer.finish()
         except BaseException:
-            await asyncio.shield(self.delete(key))
+            with suppress(Unavailable):  # it is forgotten by itself
+                await asyncio.shield(self.delete(key))
             raise
         finally:
             writer.forget()
@@ -201,7 +194,7 @@ class MemoryBlobs:
         except NotFoundError as error:
             raise NotFound("The original is no longer stored.", "BLOB_MISSING") from error
         except _ERRORS as error:
-            raise Unavailable("The message broker is away.", dependency="nats") from error
+            raise _away() from error
         return message.data or b""
 
 
@@ -211,7 +204,11 @@ async def erase(bus: Bus, subject: str, stream: str = EPHEMERAL) -> None:
     try:
         await bus.jetstream.purge_stream(stream, subject=subject)
     except _ERRORS as error:
-        raise Unavailable("The message broker is away.", dependency="nats") from error
+        raise _away() from error
+
+
+def _away() -> Unavailable:
+    return Unavailable("The message broker is away.", dependency="nats")
 
 
 def _subject(key: str) -> str:

@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import uuid
 from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
-from mesh import memory_blobs, pages
+from mesh import db, memory_blobs, pages
 from mesh.bus import Bus
 from mesh.errors import IllegalState, InvalidArgument, NotFound
 from mesh.seal import ARRIVAL_SEAL, Sealer
@@ -30,8 +31,16 @@ from pagemesh.results.v1.page_pb2 import Line, Page
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
 from pagemesh.results.v1.zero_log_pb2 import ZeroLog
 from pagemesh.work.v1.work_pb2 import Fact
+from services.results.ephemeral import Ephemeral
+from services.results.ephemeral.memory import Memory
+from services.results.ephemeral.reading import EphemeralWork
+from services.results.ephemeral.recording import Recording
+from services.results.ephemeral.submission import EphemeralSubmission
 from services.results.service import serve
 from services.results.settings import ResultsSettings
+from services.results.status import StatusFeed
+from services.results.store import Store
+from services.results.store.database import SCHEMA
 from tests.support.broker import eventually
 from tests.support.services import ARRIVAL_SECRET, Caller, Hands, Held, running
 
@@ -48,6 +57,7 @@ class Mesh:
         self.documents = DocumentServiceStub(channel)
         self.hands = hands
         self.blobs = blobs
+        self._url = url
         self._dsn = url.replace("+psycopg", "")
 
     async def submit(self, caller: Caller, **more: Any) -> tuple[Document, Job]:
@@ -87,6 +97,15 @@ class Mesh:
         answers = await caller.stream(self.documents.StreamPages, request)
         assert all(one.zero_log for one in answers)
         return [one.page.text for one in answers if one.HasField("page")]
+
+    @asynccontextmanager
+    async def beside(self) -> AsyncIterator[Ephemeral]:
+        """Zero-log work, as another replica of the service does it."""
+        bus, store = self.hands.bus, Store(db.connect(self._url, SCHEMA, 2))
+        memory, status = Memory(bus, self.blobs), StatusFeed(bus)
+        work, recording = EphemeralWork(store, memory, status), Recording(bus, store, memory, status)
+        yield Ephemeral(EphemeralSubmission(store, memory, recording), work)
+        await store.close()
 
     async def bytes_of(self, document_id: str, *job_ids: str) -> int:
         """Messages that the broker has of a document."""
@@ -388,6 +407,30 @@ async def test_lost_memory_fails_the_job_and_a_repeat_begins_anew(mesh: Mesh, ad
     await ada.call(mesh.jobs.SubmitJob, request)
     await held.finish(inspected([False], await outcome(mesh, held, 1)))
     assert job_pb2.JOB_STATE_COMPLETED == (await mesh.ended(ada, answer.job.id)).state
+
+
+async def test_cancelling_ends_a_job_and_what_waits_for_it(mesh: Mesh, ada: Caller, bob: Caller) -> None:
+    """What was read stays; pages that come later count for nothing; analyses that waited go on with what there is."""
+    document, job = await mesh.submit(ada)
+    request = results_pb2.SubmitAnalysisRequest(document_id=document.id, job_id=str(uuid.uuid4()), config=SUMMARY)
+    waiting = (await ada.call(mesh.jobs.SubmitAnalysis, request)).job
+    held = await mesh.hands.next(document.id, "inspect")
+    await held.finish(inspected([False, True], await outcome(mesh, held, 1)))
+    ocr = await mesh.hands.next(document.id, "ocr")
+    async with mesh.beside() as ephemeral:
+        with pytest.raises(NotFound):
+            await ephemeral.cancel(uuid.UUID(bob.organization_id), uuid.UUID(job.id), None)
+        ids = (uuid.UUID(ada.organization_id), uuid.UUID(job.id), uuid.UUID(ada.user_id))
+        ended = await ephemeral.cancel(*ids)
+        assert (job_pb2.JOB_STATE_CANCELLED, True) == (ended.state, ended.HasField("completed_at"))
+        with pytest.raises(IllegalState):
+            await ephemeral.cancel(*ids)
+    await ocr.finish(PageRecognized(outcome=await outcome(mesh, ocr, 2)))
+    await _drained(mesh)
+    assert ended == await mesh.job(ada, job.id)
+    assert [f"The text {SECRET}."] == await mesh.texts(ada, document.id)
+    assert "waiting" != (await mesh.job(ada, waiting.id)).stage
+    await mesh.delete(ada, document.id)
 
 
 async def test_a_fact_that_makes_no_sense_ends_its_task(mesh: Mesh, ada: Caller, bus: Bus) -> None:

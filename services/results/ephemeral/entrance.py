@@ -6,7 +6,7 @@ from uuid import UUID
 from mesh.errors import InvalidArgument
 from mesh.streams import LONGEST_ZERO_LOG_SECONDS
 from pagemesh.results.v1 import results_pb2 as pb
-from pagemesh.results.v1.job_pb2 import Document
+from pagemesh.results.v1.job_pb2 import Document, Job
 from pagemesh.results.v1.zero_log_pb2 import ZeroLog
 from services.results.ephemeral.messages import document_message, job_message
 from services.results.ephemeral.reading import EphemeralWork
@@ -36,6 +36,10 @@ class Ephemeral:
         """See EphemeralSubmission.analyse."""
         state, started = await self._submission.analyse(job, expires_at, owner)
         return pb.SubmitAnalysisResponse(job=job_message(state, started))
+
+    async def cancel(self, organization_id: UUID, job_id: UUID, owner: UUID | None) -> Job:
+        """See EphemeralSubmission.cancel."""
+        return job_message(*await self._submission.cancel(organization_id, job_id, owner))
 
 
 def expiry_of(asked: ZeroLog, document: Document | None = None) -> datetime:

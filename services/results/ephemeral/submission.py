@@ -81,6 +81,32 @@ class EphemeralSubmission:
             raise Unavailable("This has just been forgotten.")
         return await self._again(found[0], document, job)
 
+    async def cancel(self, organization_id: UUID, job_id: UUID, owner: UUID | None) -> tuple[State, JobRecord]:
+        """Ends a job and erases what waits to be done for it. A page in a worker's hand is finished, for nothing.
+
+        Raises NotFound, IllegalState when it has ended, Unavailable.
+        """
+        async with self._store.reading() as tables:
+            row = await tables.ledger.get(organization_id, job_id, owner)
+        if row is None:
+            raise NotFound("There is no such job.")
+        require_current(row)
+        for _ in range(_TRIES):
+            found = await self._memory.load(organization_id, row.root_id)
+            job = found[0].job(job_id) if found else None
+            if found is None or job is None:
+                raise NotFound(LOST, "EPHEMERAL_LOST", zero_log="true")
+            if job.ended:
+                raise IllegalState("The job has ended.", state=job.state)
+            taking = Taking(self._memory, found[0])
+            taking.cancel(job)
+            if await self._memory.save(*found):
+                await self._memory.drop_work([job_id])
+                await self._recording.hand_out(found[0], taking.wanted, context.outgoing_headers())
+                await self._recording.tell(found[0], [job], taking.changed)
+                return found[0], job
+        raise Unavailable("Too many change the same work at once.")
+
     async def _analyse_in_memory(self, job: JobRecord) -> tuple[State, JobRecord]:
         for _ in range(_TRIES):
             found = await self._memory.load(job.organization_id, job.document_id)

@@ -39,6 +39,14 @@ class Taking:
         self._want(job, pipeline.submitted(job, self._state.document.state))
         self._state.handed_out += [(job.id, task) for job, task in self.wanted]
 
+    def cancel(self, job: JobRecord) -> None:
+        """Ends a job that a person does not want any more; what was read of its document stays."""
+        pipeline.cancelled(job)
+        self.changed.append(job)
+        self._follow(job)
+        self._state.handed_out += [(one.id, task) for one, task in self.wanted]
+        touch(self.changed)
+
     async def _take(self, job: JobRecord, fact: Fact) -> None:
         if fact.HasField("inspected"):
             self._inspected(job, fact.inspected)
