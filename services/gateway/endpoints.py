@@ -31,7 +31,7 @@ from services.gateway.zero_log import ZeroLog
 B = TypeVar("B", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
 
-NAMES = frozenset({"provider"})
+NAMES = frozenset({"provider", "name"})
 """Path parameters that hold names; all others hold UUIDs."""
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
@@ -88,6 +88,8 @@ class Endpoint(Generic[B, Q]):
     answers: Mapping[int, Answer]
     body: type[B]
     query: type[Q]
+    body_bytes: int | None = None
+    """The largest JSON body, where that is not the usual."""
     form: type[BaseModel] | None = None
     """Fields of a multipart form with a `file`; the handler reads it."""
     urlencoded: type[BaseModel] | None = None
@@ -134,7 +136,7 @@ class Desk:
         query = read_query(request.query_params, endpoint.query)
         raw, body = b"", NoBody()
         if endpoint.body is not NoBody:
-            raw = await read_json(request, self._json_body_bytes)
+            raw = await read_json(request, endpoint.body_bytes or self._json_body_bytes)
             body = parse_json(raw, endpoint.body)
         call = Call(request, body, query, caller, ids)
         if endpoint.zero_log is not None:

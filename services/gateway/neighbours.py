@@ -14,6 +14,8 @@ from pagemesh.auth.v1.provider_keys_pb2_grpc import ProviderKeyServiceStub
 from pagemesh.auth.v1.signin_pb2_grpc import SignInServiceStub
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
+from pagemesh.results.v1.templates_pb2_grpc import TemplateServiceStub
+from pagemesh.results.v1.text_tasks_pb2_grpc import TextTaskServiceStub
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceStub
 from services.gateway.settings import GatewaySettings
 
@@ -29,6 +31,8 @@ if TYPE_CHECKING:  # names that the generated stubs have for type checkers alone
     from pagemesh.auth.v1.signin_pb2_grpc import SignInServiceAsyncStub
     from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceAsyncStub
     from pagemesh.results.v1.results_pb2_grpc import DocumentServiceAsyncStub, JobServiceAsyncStub
+    from pagemesh.results.v1.templates_pb2_grpc import TemplateServiceAsyncStub
+    from pagemesh.results.v1.text_tasks_pb2_grpc import TextTaskServiceAsyncStub
     from pagemesh.results.v1.usage_pb2_grpc import UsageServiceAsyncStub
 
 SERVICES = ("auth", "ingest", "ocr", "analysis", "results")
@@ -51,6 +55,8 @@ class Neighbours:
     jobs: "JobServiceAsyncStub"
     documents: "DocumentServiceAsyncStub"
     usage: "UsageServiceAsyncStub"
+    templates: "TemplateServiceAsyncStub"
+    text_tasks: "TextTaskServiceAsyncStub"
     health: dict[str, health_pb2_grpc.HealthStub]
     """Health by service name."""
 
@@ -72,6 +78,8 @@ class Neighbours:
             jobs=JobServiceStub(channels["results"]),
             documents=DocumentServiceStub(channels["results"]),
             usage=UsageServiceStub(channels["results"]),
+            templates=TemplateServiceStub(channels["results"]),
+            text_tasks=TextTaskServiceStub(channels["results"]),
             health={name: health_pb2_grpc.HealthStub(channel) for name, channel in channels.items()},
         )
 

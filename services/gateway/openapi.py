@@ -199,7 +199,7 @@ def _problems(endpoint: AnyEndpoint) -> set[int]:
         statuses.add(429)
     if _PARAMETER.search(endpoint.path):
         statuses.add(404)
-    if {"document_id", "job_id"} & set(_PARAMETER.findall(endpoint.path)):
+    if {"document_id", "job_id", "task_id"} & set(_PARAMETER.findall(endpoint.path)):
         statuses.add(410)
     if endpoint.query is not NoQuery:
         statuses.add(422)

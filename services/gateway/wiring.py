@@ -42,6 +42,9 @@ from services.gateway.surfaces.platform.pages import Pages
 from services.gateway.surfaces.platform.provider_keys import ProviderKeys
 from services.gateway.surfaces.platform.sign_in import SignIn
 from services.gateway.surfaces.platform.usage import UsageReport
+from services.gateway.surfaces.tasks.acceptance import Acceptance
+from services.gateway.surfaces.tasks.tasks import Tasks
+from services.gateway.surfaces.tasks.templates import Templates
 from services.gateway.traffic import Traffic
 from services.gateway.zero_log import ZeroLogTerms
 
@@ -79,6 +82,7 @@ class Gateway:
         terms = Terms(settings.idempotency_seconds, settings.idempotency_lease_seconds)
         idempotency = Idempotency(entries, memory, Sealing(settings.idempotency_secret.get_secret_value()), terms)
         zero_log = ZeroLogTerms(organizations, settings)
+        acceptance = Acceptance(neighbours, organizations, usage, settings, zero_log)
         surfaces = (
             Accounts(neighbours, revocations),
             SignIn(neighbours, revocations),
@@ -91,6 +95,8 @@ class Gateway:
             Pages(neighbours),
             Jobs(neighbours, self.feed, access),
             Analyses(neighbours, self.feed, zero_log),
+            Tasks(neighbours, organizations, acceptance, self.feed, access, zero_log),
+            Templates(neighbours),
             UsageReport(usage),
             Health(neighbours, readiness, self.traffic, settings.environment),
             Browsing(),

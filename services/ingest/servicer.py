@@ -92,7 +92,8 @@ class IngestServicer(IngestServiceServicer):
         to_uuid(config.job_id, "job_id")
         place = Place.of(config, organization_id, str(document_id))
         await self._languages.require(config.job.languages)
-        stored = await upload.store(self._blobs, place.originals, _chunks(config, request_iterator), config.max_bytes)
+        chunks = _chunks(config, request_iterator)
+        stored = await upload.store(self._blobs, place.originals, chunks, config.max_bytes, config.plain_text)
         arrival = await self._arrivals.read(place.pages, stored, config.job)
         try:
             response = await client.call(self._jobs.SubmitJob, _submission(config, place, stored, arrival))
@@ -144,5 +145,6 @@ def _submission(config: UploadConfig, place: Place, stored: upload.Stored, arriv
         config=config.job,
         priority=config.priority,
         arrival=arrival,
+        job_type=config.job_type,
         zero_log=config.zero_log if config.HasField("zero_log") else None,
     )

@@ -42,13 +42,16 @@ def document_message(record: DocumentRecord) -> Document:
         metadata=record.metadata,
         created_at=timestamp(record.created_at),
         updated_at=timestamp(record.updated_at),
+        hidden=record.hidden,
     )
 
 
 def job_message(record: JobRecord) -> Job:
-    """A job for a caller of its organization; the password stays inside."""
+    """A job for a caller of its organization; the password stays inside, and what its template says."""
     config = job_config(record)
     config.ClearField("password")
+    if config.analysis.HasField("template"):
+        config.analysis.template.ClearField("pieces")
     job = Job(
         id=str(record.id),
         organization_id=str(record.organization_id),
@@ -144,6 +147,8 @@ def analysis_record(job: JobRecord, outcome: AnalysisOutcome) -> AnalysisRecord:
         total_tokens=outcome.token_usage.total_tokens,
         cost_usd=outcome.cost_usd if outcome.HasField("cost_usd") else None,
         prompt_sha256=outcome.prompt_sha256,
+        template=config.get("template", {}).get("name", ""),
+        template_version=config.get("template", {}).get("version", 0),
         started_at=job.started_at or job.created_at,
     )
 
@@ -166,4 +171,7 @@ def analysis_message(record: AnalysisRecord) -> Analysis:
         prompt_sha256=record.prompt_sha256,
         started_at=timestamp(record.started_at),
         created_at=timestamp(record.created_at),
+        template=record.template,
+        template_version=record.template_version,
+        engine=record.engine,
     )

@@ -10,7 +10,13 @@ from mesh.ids import owned
 from pagemesh.results.v1.job_pb2 import Document
 from services.results.records import DocumentRecord
 
-_SUFFIXES = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg", "image/tiff": "tiff"}
+_SUFFIXES = {
+    "application/pdf": "pdf",
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/tiff": "tiff",
+    "text/plain": "txt",
+}
 _LONGEST_NAME = 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # As `ingest` makes them; no key leads anywhere else.

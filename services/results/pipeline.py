@@ -6,6 +6,8 @@
 
     analysis:         queued or waiting ─▶ analyzing ─▶ completed, failed
 
+A text_task or tagging job is a text_extraction with an analysis whose document is hidden: its input is no document.
+
 Each function changes the job in hand and returns the work to hand out next. Whether a page counts is decided by the
 record, which settles a page once; so a fact that arrives twice, late or out of order changes nothing here either.
 """
@@ -24,6 +26,9 @@ _READ_BEFORE_ANALYSIS = 80
 
 Tasks = Sequence[NewTask]
 
+HIDING = frozenset({"text_task", "tagging"})
+"""Types of jobs whose documents are hidden."""
+
 
 @dataclass(frozen=True)
 class Ending:
@@ -34,7 +39,7 @@ class Ending:
 
 def submitted(job: JobRecord, document_state: str) -> Tasks:
     """A new job: a reading job opens its document, an analysis waits until there is something to analyse."""
-    if job.type == "text_extraction":
+    if job.reads:
         job.stage = "queued"
         return [NewTask("inspect")]
     if document_state == "completed":
@@ -84,7 +89,7 @@ def settled(job: JobRecord, pages: Iterable[PageRecord]) -> None:
 
 def all_pages_settled(job: JobRecord) -> bool:
     """Every page is read or failed, and nothing was made of that yet."""
-    reading = job.type == "text_extraction" and job.stage == "reading" and not job.ended
+    reading = job.reads and job.stage == "reading" and not job.ended
     return reading and job.pages_done + job.pages_failed >= job.pages_total > 0
 
 
@@ -165,7 +170,7 @@ def _start(job: JobRecord) -> None:
 
 def _analyze(job: JobRecord) -> Tasks:
     job.stage = "analyzing"
-    job.progress = max(job.progress, _READ_BEFORE_ANALYSIS if job.type == "text_extraction" else _INSPECTED)
+    job.progress = max(job.progress, _READ_BEFORE_ANALYSIS if job.reads else _INSPECTED)
     return [NewTask("analyze")]
 
 

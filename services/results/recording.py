@@ -58,7 +58,7 @@ class _Case:
 
     def update_document(self) -> None:
         """The document as its reading job leaves it."""
-        if self.job.type == "text_extraction":
+        if self.job.reads:
             self.document.state = pipeline.document_state(self.job)
             self.document.page_count = self.job.pages_total or None
 
@@ -159,7 +159,7 @@ class Recording:
             case.update_document()
         waited_for = await self._tables.jobs.save_all(
             [case.job for case in cases],
-            [case.document for case in cases if case.job.type == "text_extraction"],
+            [case.document for case in cases if case.job.reads],
             done,
         )
         self.jobs += [case.job for case in cases]

@@ -34,6 +34,8 @@ class DocumentRecord:
     metadata: dict[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    hidden: bool = False
+    """In no list and no search; only services can reach it."""
 
 
 @dataclass
@@ -45,7 +47,7 @@ class JobRecord:
     user_id: UUID
     document_id: UUID
     type: str
-    """`text_extraction` or `analysis`."""
+    """`text_extraction`, `analysis`, `text_task` or `tagging`."""
     priority: int
     config: dict[str, Any]
     """`mode`, `languages`, `password`, and `analysis` with `analysis_type`, `prompt`, `options`."""
@@ -72,6 +74,11 @@ class JobRecord:
     def ended(self) -> bool:
         """Nothing changes it any more."""
         return self.state in TERMINAL
+
+    @property
+    def reads(self) -> bool:
+        """It reads its document; other jobs wait for that."""
+        return self.type != "analysis"
 
 
 @dataclass(frozen=True)
@@ -110,7 +117,29 @@ class AnalysisRecord:
     total_tokens: int
     cost_usd: float | None
     prompt_sha256: str
+    template: str = ""
+    template_version: int = 0
     started_at: datetime | None = None
+    created_at: datetime | None = None
+    engine: str = ""
+    """Engines that read the document; drawn from its pages."""
+
+
+@dataclass(frozen=True)
+class TemplateRecord:
+    """A version of a template; `version` is 0 until it is recorded."""
+
+    name: str
+    description: str
+    instructions: str
+    output_schema: dict[str, Any] | None
+    model: str
+    variables: list[dict[str, Any]]
+    """`name`, `description`, `default`, `required` each."""
+    user_id: UUID
+    request_id: UUID | None = None
+    """Derives from what the caller chose to repeat the making by."""
+    version: int = 0
     created_at: datetime | None = None
 
 

@@ -18,6 +18,8 @@ from pagemesh.results.v1.results_pb2_grpc import (
     add_DocumentServiceServicer_to_server,
     add_JobServiceServicer_to_server,
 )
+from pagemesh.results.v1.templates_pb2_grpc import add_TemplateServiceServicer_to_server
+from pagemesh.results.v1.text_tasks_pb2_grpc import add_TextTaskServiceServicer_to_server
 from pagemesh.results.v1.usage_pb2_grpc import add_UsageServiceServicer_to_server
 from services.results.ephemeral import Ephemeral
 from services.results.ephemeral.expiry import Expiry
@@ -36,6 +38,8 @@ from services.results.status import StatusFeed
 from services.results.store import Store
 from services.results.store.database import MIGRATIONS, SCHEMA
 from services.results.submission import Submission
+from services.results.template_servicer import TemplateServicer
+from services.results.text_task_servicer import TextTaskServicer
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +73,9 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
         add_JobServiceServicer_to_server(jobs, server)
         add_DocumentServiceServicer_to_server(DocumentServicer(store, blobs, status, sharing, work), server)
         add_UsageServiceServicer_to_server(UsageServicer(store), server)
-        return [f"pagemesh.results.v1.{name}Service" for name in ("Job", "Document", "Usage")]
+        add_TemplateServiceServicer_to_server(TemplateServicer(store), server)
+        add_TextTaskServiceServicer_to_server(TextTaskServicer(store, status, sharing, ephemeral), server)
+        return [f"pagemesh.results.v1.{name}Service" for name in ("Job", "Document", "Usage", "Template", "TextTask")]
 
     checks = {"database": store.check, "messaging": bus.check, "storage": blobs.check}
     server = MeshServer(ServiceSpec("results", register, await remote_verifier(settings, bus), checks=checks), settings)

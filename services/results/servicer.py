@@ -34,6 +34,7 @@ from services.results.status import StatusFeed
 from services.results.store import Store
 from services.results.store.search import harmless
 from services.results.submission import Arrived, Submission
+from services.results.windows import window
 
 if TYPE_CHECKING:
     from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper as EnumTypeWrapper
@@ -75,7 +76,9 @@ class JobServicer(JobServiceServicer):
         """See the proto."""
         caller = identity.current()
         document = new_document(caller, request.document, request.HasField("zero_log"))
-        job = _new_job(caller, request.job_id, document.id, "text_extraction", request.priority)
+        kind = _reading_kind(request.job_type)
+        document.hidden = kind in pipeline.HIDING
+        job = _new_job(caller, request.job_id, document.id, kind, request.priority)
         job.config = convert.config_record(request.config)
         if request.HasField("zero_log"):
             expires_at = expiry_of(request.zero_log, request.document)
@@ -129,7 +132,7 @@ class JobServicer(JobServiceServicer):
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: "Context") -> pb.ListJobsResponse:
         """See the proto."""
-        limit, offset = _window(request.page, request.per_page)
+        limit, offset = window(request.page, request.per_page)
         state = _choice(JobState, request.state, "JOB_STATE_", "state")
         kind = _choice(JobType, request.type, "JOB_TYPE_", "type")
         document_id = to_uuid(request.document_id, "document_id") if request.document_id else None
@@ -172,7 +175,7 @@ class DocumentServicer(DocumentServiceServicer):
 
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: "Context") -> pb.ListDocumentsResponse:
         """See the proto."""
-        limit, offset = _window(request.page, request.per_page)
+        limit, offset = window(request.page, request.per_page)
         state = _choice(DocumentState, request.state, "DOCUMENT_STATE_", "state")
         sort = _choice(pb.DocumentSort, request.sort, "DOCUMENT_SORT_", "sort")
         place = _choice(pb.SearchIn, request.search_in, "SEARCH_IN_", "search_in")
@@ -211,8 +214,8 @@ class DocumentServicer(DocumentServiceServicer):
             job_ids = [job.id for job in jobs]
             # The reading job, then the others, then the document: as everywhere, so that two transactions never wait
             # for each other.
-            locked = await tables.jobs.lock([job.id for job in jobs if job.type == "text_extraction"])
-            locked |= await tables.jobs.lock([job.id for job in jobs if job.type != "text_extraction"])
+            locked = await tables.jobs.lock([job.id for job in jobs if job.reads])
+            locked |= await tables.jobs.lock([job.id for job in jobs if not job.reads])
             running = [job for job, _ in locked.values() if not job.ended]
             if not await tables.documents.delete(organization_id, document_id, owner):
                 raise NotFound("There is no such document.")
@@ -224,7 +227,7 @@ class DocumentServicer(DocumentServiceServicer):
 
     async def ListPages(self, request: pb.ListPagesRequest, context: "Context") -> pb.ListPagesResponse:
         """See the proto."""
-        limit, offset = _window(request.page, request.per_page)
+        limit, offset = window(request.page, request.per_page)
         document = await self._document(request.document_id)
         if isinstance(document, State):
             return await self._ephemeral.listed(document, limit, offset, request.include_lines)
@@ -264,11 +267,11 @@ class DocumentServicer(DocumentServiceServicer):
         return pb.ListAnalysesResponse(analyses=[*private, *lasting], zero_log=bool(private))
 
     async def _document(self, document_id: str) -> DocumentRecord | State:
-        owner = await self._sharing.owner()
+        owner, hidden = await self._sharing.owner(), identity.current().role == "service"
         async with self._store.reading() as tables:
-            document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"), owner)
+            document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"), owner, hidden)
         if document is None:
-            return await self._ephemeral.document(_organization(), to_uuid(document_id, "document_id"), owner)
+            return await self._ephemeral.document(_organization(), to_uuid(document_id, "document_id"), owner, hidden)
         return document
 
     async def _page(self, page: PageRecord, include_lines: bool) -> Page:
@@ -312,6 +315,13 @@ def _new_job(caller: identity.Identity, job_id: str, document_id: UUID, kind: st
     )
 
 
+def _reading_kind(number: "JobType.ValueType") -> str:
+    kind = _choice(JobType, number, "JOB_TYPE_", "job_type") or "text_extraction"
+    if kind == "analysis":
+        raise InvalidArgument("An analysis reads no document.", field="job_type")
+    return kind
+
+
 def _choice(kind: "EnumTypeWrapper[Any]", number: int, prefix: str, field: str) -> str:
     """The enumeration's name as the record spells it; empty when not said."""
     if number and number not in kind.values():
@@ -322,13 +332,6 @@ def _choice(kind: "EnumTypeWrapper[Any]", number: int, prefix: str, field: str) 
 def _text(value: str) -> str:
     """The text as PostgreSQL can compare it: it has no NUL character, so nothing of that name is there."""
     return value.replace("\0", "\ufffd")
-
-
-def _window(page: int, per_page: int) -> tuple[int, int]:
-    page, per_page = page or 1, per_page or 20
-    if page < 1 or not 1 <= per_page <= 100:
-        raise InvalidArgument("page is at least 1, per_page from 1 to 100.", field="page")
-    return per_page, (page - 1) * per_page
 
 
 async def _wait(event: asyncio.Event, seconds: float) -> None:

@@ -130,11 +130,12 @@ class Submission:
 
     async def _repeated(self, document: DocumentRecord, job: JobRecord) -> tuple[DocumentRecord, JobRecord]:
         async with self._store.reading() as tables:
-            first = await tables.documents.get(document.organization_id, document.id, document.user_id)
+            first = await tables.documents.get(document.organization_id, document.id, document.user_id, hidden=True)
             its_job = await tables.jobs.get(job.organization_id, job.id, document.user_id)
-        same = first and its_job and first.sha256 == document.sha256 and its_job.document_id == document.id
-        if first is None or its_job is None or not same:
+        if first is None or its_job is None or first.sha256 != document.sha256:
             raise IllegalState("The ids are taken by another document.", "ILLEGAL_STATE")
+        if (its_job.document_id, its_job.type) != (document.id, job.type):
+            raise IllegalState("The ids are taken by another job.", "ILLEGAL_STATE")
         return first, its_job
 
     async def _now(self, job: JobRecord) -> JobRecord:

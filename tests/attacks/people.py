@@ -86,6 +86,21 @@ async def read_document(person: Person, text: str = "Nothing much.", **form: str
     return uploaded
 
 
+async def finished_task(person: Person, text: str = "Nothing much.") -> str:
+    """A text task that has found something."""
+    task = await person.send("POST", "/tasks", 202, json={"text": text})
+    path = f"/tasks/{task['task_id']}"
+    while task["status"] in ("PENDING", "PROCESSING"):
+        task = await person.send("GET", path, 200, headers={"prefer": "wait=60"})
+    return str(task["task_id"])
+
+
+async def new_template(person: Person, name: str | None = None) -> str:
+    """A template; its name."""
+    body = {"name": name or f"t-{uuid.uuid4().hex}", "instructions": "Say what this is about: {{text}}"}
+    return str((await person.send("POST", "/templates", 201, json=body))["name"])
+
+
 async def new_client(person: Person, *scopes: str) -> Json:
     """An OAuth client with its secret."""
     body = {"name": "a machine", "scopes": scopes or GRANTABLE}
@@ -133,6 +148,8 @@ class Attacker:
             Kind.MEMBER: self._member,
             Kind.DOCUMENT: self._document,
             Kind.JOB: self._job,
+            Kind.TASK: self._task,
+            Kind.TEMPLATE: self._template,
             Kind.API_KEY: self._key,
             Kind.CLIENT: self._client,
             Kind.STORAGE_KEY: self._storage_key,
@@ -153,6 +170,12 @@ class Attacker:
 
     async def _job(self) -> str:
         return str((await read_document(self.person))["job_id"])
+
+    async def _task(self) -> str:
+        return await finished_task(self.person)
+
+    async def _template(self) -> str:
+        return await new_template(self.person)
 
     async def _key(self) -> str:
         return str((await new_key(self.person))["id"])
@@ -196,7 +219,8 @@ async def make_victim(
     storage_key_of: Callable[[Person, str], Awaitable[str]],
     request_of: Callable[[Person], Awaitable[str]],
 ) -> Victim:
-    """A victim with an admin, a member with a provider key, an invitation, a document and its analysis, keys, clients.
+    """A victim with an admin, a member with a provider key, an invitation, a document and its analysis, a text task, a
+    template, keys, clients.
 
     `request_of` makes more of what a repeated request is given again, and answers the id of the request.
     """
@@ -216,6 +240,8 @@ async def make_victim(
         Kind.DOCUMENT: document["id"],
         Kind.JOB: document["job_id"],
         Kind.ANALYSIS: analyses["analyses"][0]["id"],
+        Kind.TASK: await finished_task(admin, f"The secret task is {word}."),
+        Kind.TEMPLATE: await new_template(admin, f"t-{word}"),
         Kind.API_KEY: (await new_key(admin))["id"],
         Kind.CLIENT: client["client_id"],
         Kind.STORAGE_KEY: await storage_key_of(admin, document["id"]),

@@ -13,6 +13,9 @@ class Kind(Enum):
     DOCUMENT = auto()
     JOB = auto()
     ANALYSIS = auto()
+    TASK = auto()
+    TEMPLATE = auto()
+    """Named by its organization."""
     API_KEY = auto()
     CLIENT = auto()
     STORAGE_KEY = auto()
@@ -45,6 +48,8 @@ BY_NAME = {
     "document_id": Meaning(Kind.DOCUMENT),
     "job_id": Meaning(Kind.JOB),
     "analysis_id": Meaning(Kind.ANALYSIS),
+    "task_id": Meaning(Kind.TASK),
+    "name": Meaning(Kind.TEMPLATE),
     "api_key_id": Meaning(Kind.API_KEY),
     "client_id": Meaning(Kind.CLIENT),
     "storage_key": Meaning(Kind.STORAGE_KEY),

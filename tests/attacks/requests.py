@@ -16,12 +16,12 @@ from pagemesh.auth.v1.provider_keys_pb2 import (
 )
 from pagemesh.ingest.v1.ingest_pb2 import UploadConfig, UploadRequest
 from pagemesh.ocr.v1.ocr_pb2 import RecognizeRequest
-from pagemesh.results.v1 import results_pb2, usage_pb2
+from pagemesh.results.v1 import results_pb2, templates_pb2, usage_pb2
 from pagemesh.results.v1.analysis_pb2 import AnalysisConfig
 from pagemesh.results.v1.job_pb2 import Document
 from pagemesh.results.v1.page_pb2 import Page
 from tests.attacks.methods import Leaf, Method
-from tests.attacks.people import PASSWORD, PROVIDER, Attacker, store_provider_key
+from tests.attacks.people import PASSWORD, PROVIDER, Attacker, new_template, store_provider_key
 from tests.attacks.registry import Kind, Meaning, is_id_like, meaning
 from tests.support.documents import png, text_pdf
 
@@ -110,6 +110,22 @@ async def _register(attacker: Attacker) -> list[Message]:
     return [auth_pb2.RegisterRequest(email=email, password=PASSWORD, full_name="Another Person")]
 
 
+async def _create_template(attacker: Attacker) -> list[Message]:
+    return [templates_pb2.CreateTemplateRequest(template=_template(str(uuid.uuid4())))]
+
+
+async def _update_template(attacker: Attacker) -> list[Message]:
+    return [templates_pb2.UpdateTemplateRequest(template=_template(await new_template(attacker.person)))]
+
+
+async def _delete_template(attacker: Attacker) -> list[Message]:
+    return [templates_pb2.DeleteTemplateRequest(name=await new_template(attacker.person))]
+
+
+def _template(name: str) -> templates_pb2.Template:
+    return templates_pb2.Template(name=name, instructions="Say what this is about: {{text}}")
+
+
 def _always(request: Message) -> Callable[[Attacker], Awaitable[list[Message]]]:
     async def make(attacker: Attacker) -> list[Message]:
         copy = type(request)()
@@ -143,6 +159,11 @@ _TEMPLATES: dict[str, Callable[[Attacker], Awaitable[list[Message]]]] = {
     "ProviderKeyService.ListProviderKeys": _always(ListProviderKeysRequest(page=1, per_page=100)),
     "ProviderKeyService.OpenProviderKey": _always(OpenProviderKeyRequest(providers=[PROVIDER])),
     "ProviderKeyService.PutProviderKey": _always(PutProviderKeyRequest(provider=PROVIDER, key="sk-own-0123456789")),
+    "TemplateService.CreateTemplate": _create_template,
+    "TemplateService.DeleteTemplate": _delete_template,
+    "TemplateService.GetTemplate": _always(templates_pb2.GetTemplateRequest(name="summary")),
+    "TemplateService.ResolveTemplate": _always(templates_pb2.ResolveTemplateRequest(name="summary")),
+    "TemplateService.UpdateTemplate": _update_template,
     "TokenService.IssueServiceToken": _always(auth_pb2.IssueServiceTokenRequest(service="analysis", secret="a guess")),
     "UsageService.GetUsage": _always(usage_pb2.GetUsageRequest(first_day=20_000, last_day=30_000)),
 }

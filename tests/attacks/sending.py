@@ -1,6 +1,7 @@
 """A good request for every REST operation, and what can be compared of its answer."""
 
 import re
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,11 +18,17 @@ _JSON = "application/json"
 _BODIES: dict[str, Callable[[], Json]] = {
     "POST /api/v1/documents/{document_id}/analyze": lambda: {"analysis_type": "summary"},
     "PATCH /api/v1/organizations/me/members/{user_id}": lambda: {"is_active": False},
+    "POST /api/v1/tasks": lambda: {"text": "The harbour office opens at nine."},
+    "POST /api/v1/templates": lambda: {"name": f"t-{uuid.uuid4().hex}", "instructions": "Say it: {{text}}"},
+    "PUT /api/v1/templates/{name}": lambda: {"instructions": "Say it otherwise: {{text}}"},
     "PUT /api/v1/users/me/api-key": lambda: {"anthropic_api_key": "sk-ant-api03-0123456789"},
     "PUT /api/v1/users/me/provider-keys/{provider}": lambda: {"api_key": "sk-own-0123456789"},
 }
 """Bodies of the operations that do not take an empty one."""
-_FILES: dict[str, Callable[[], bytes]] = {"POST /api/v1/documents/upload": text_pdf}
+_FILES: dict[str, Callable[[], bytes]] = {
+    "POST /api/v1/documents/upload": text_pdf,
+    "POST /api/v1/tasks/file": text_pdf,
+}
 _EVERY_TIME = re.compile(r"date|server|x-request-id|x-ratelimit-.*|ratelimit.*|content-length")
 
 

@@ -48,6 +48,7 @@ class Results:
     """Clients of the service, and workers."""
 
     def __init__(self, channel: Any, hands: Hands, blobs: Blobs) -> None:
+        self.channel = channel
         self.jobs = JobServiceStub(channel)
         self.documents = DocumentServiceStub(channel)
         self.hands = hands

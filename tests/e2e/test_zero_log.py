@@ -184,6 +184,47 @@ async def reads_like_any_other(client: ApiClient, body: Json, content: bytes, ca
         assert 0 == (await client.get(f"/api/v1/{path}"))["total"]
 
 
+async def test_nothing_of_a_task_is_kept(watched: Watched, client: ApiClient) -> None:
+    """A text, and a file by OCR: both end like any task, and one that is broken off too; then they are searched for."""
+    canaries = watched.canaries
+    tasks = "/api/v1/tasks"
+    body = {"text": f"The word is {canaries.word('task')}. It is nowhere else.", "template": "tags", "ttl_seconds": 600}
+    headers = {**ZERO_LOG, "Idempotency-Key": uuid.uuid4().hex}
+    answers = [kept_secret(await client.http.post(tasks, json=body, headers=headers)) for _ in range(2)]
+    assert (202, answers[0].content) == (answers[0].status_code, answers[1].content), answers[0].text
+    canaries.words["scan"] = "Harbourquintessence"
+    file = {"file": (f"{canaries.word('taskfile')}.png", documents.png(canaries.words["scan"]))}
+    of_file = kept_secret(await client.http.post(f"{tasks}/file", files=file, headers=ZERO_LOG))
+    assert 202 == of_file.status_code, of_file.text
+    for accepted in (answers[0], of_file):
+        one = f"{tasks}/{accepted.json()['task_id']}"
+        task = await ended_task(client, one)
+        assert ("COMPLETED", accepted.json()["expires_at"], True) == (
+            *(task["status"], task["expires_at"]),
+            task["zero_log"],
+        ), task
+        assert "result_data" in task["result"]
+        assert "event: task" in kept_secret(await client.http.get(f"{one}/events")).text
+    assert 0 == (await client.get(tasks))["total"]
+    assert 204 == (await client.http.delete(one)).status_code
+    assert 404 == (await client.http.get(one)).status_code
+    pages = documents.scanned_pdf(4, canaries.words["scan"])
+    broken_off = await client.http.post(f"{tasks}/file", files={"file": ("a.pdf", pages)}, headers=ZERO_LOG)
+    one = f"{tasks}/{broken_off.json()['task_id']}"
+    cancelled = await client.http.delete(one)
+    if cancelled.status_code == 202:  # else it was faster
+        assert "CANCELLED" == kept_secret(cancelled).json()["status"] == (await ended_task(client, one))["status"]
+    assert set() == await watched.found()
+
+
+async def ended_task(client: ApiClient, path: str) -> Json:
+    """A zero-log task once it has ended."""
+    while True:
+        task: Json = kept_secret(await client.http.get(path, headers={"Prefer": "wait=10"})).json()
+        if task["status"] not in ("PENDING", "PROCESSING"):
+            return task
+
+
 async def test_others_find_nothing(watched: Watched, client: ApiClient) -> None:
     """Zero-log work of another organization looks like none."""
     body, _ = await upload(client, "a.pdf", documents.text_pdf(), ZERO_LOG)

@@ -1,5 +1,6 @@
 """Rows of the ledger, from records, and what they say of work that is forgotten."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID
 
@@ -19,6 +20,11 @@ def row_of(job: JobRecord, root_id: UUID, document: DocumentRecord, expires_at: 
         kind=job.type,
         expires_at=expires_at,
     )
+
+
+def document_row(rows: Iterable[LedgerRow]) -> LedgerRow | None:
+    """Of the rows of one document, that of the job which reads it; None for a document of the record."""
+    return next((row for row in rows if row.is_document and row.kind != "analysis"), None)
 
 
 def require_current(row: LedgerRow) -> None:

@@ -7,8 +7,8 @@ from mesh.errors import NotFound
 from pagemesh.results.v1 import results_pb2 as pb
 from pagemesh.results.v1.analysis_pb2 import Analysis
 from pagemesh.results.v1.job_pb2 import Job
-from services.results import convert
-from services.results.ephemeral.ledger import require_current
+from services.results import convert, pipeline
+from services.results.ephemeral.ledger import document_row, require_current
 from services.results.ephemeral.memory import Memory
 from services.results.ephemeral.messages import LOST, analysis_message, document_message, job_message, lost_job
 from services.results.ephemeral.state import State
@@ -42,12 +42,14 @@ class EphemeralWork:
         job = found[0].job(job_id) if found else None
         return job_message(found[0], job) if found and job else lost_job(row)
 
-    async def document(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> State:
-        """The state of a zero-log document. Raises NotFound, Unavailable."""
+    async def document(
+        self, organization_id: UUID, document_id: UUID, owner: UUID | None, hidden: bool = False
+    ) -> State:
+        """The state of a zero-log document, of a hidden one too if asked. Raises NotFound, Unavailable."""
         async with self._store.reading() as tables:
             rows = await tables.ledger.of_document(organization_id, document_id, owner)
-        row = next((row for row in rows if row.is_document), None)
-        if row is None:
+        row = document_row(rows)
+        if row is None or (row.kind in pipeline.HIDING and not hidden):
             raise NotFound("There is no such document.")
         require_current(row)
         found = await self._memory.load(organization_id, document_id)
@@ -55,19 +57,38 @@ class EphemeralWork:
             raise NotFound(LOST, "EPHEMERAL_LOST", zero_log="true")
         return found[0]
 
-    async def delete(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> bool:
+    async def result_of(self, organization_id: UUID, job_id: UUID, owner: UUID | None) -> Analysis:
+        """The analysis that a job made. Raises NotFound, Unavailable."""
+        async with self._store.reading() as tables:
+            row = await tables.ledger.get(organization_id, job_id, owner)
+        if row is None:
+            raise NotFound("There is no such job.")
+        require_current(row)
+        found = await self._memory.load(organization_id, row.root_id)
+        if found is None:
+            raise NotFound(LOST, "EPHEMERAL_LOST", zero_log="true")
+        made = await self._memory.analysis(found[0], job_id)
+        if made is None:
+            raise NotFound("The job has found nothing.")
+        return analysis_message(found[0], job_id, made)
+
+    async def delete(
+        self, organization_id: UUID, document_id: UUID, owner: UUID | None, hidden: bool = False
+    ) -> bool:
         """Erases a zero-log document, or zero-log analyses of another, at once; whether it was the document.
 
         Raises NotFound for one whose time is up, Unavailable.
         """
         async with self._store.reading() as tables:
             rows = await tables.ledger.of_document(organization_id, document_id, owner)
-            is_document = any(row.is_document for row in rows)
-            for row in rows if is_document else ():
-                require_current(row)
+            document = document_row(rows)
+            if document is not None:
+                if document.kind in pipeline.HIDING and not hidden:
+                    raise NotFound("There is no such document.")
+                require_current(document)
             rows = await tables.ledger.delete(organization_id, document_id, owner) if rows else []
         await self._erase(rows)
-        return is_document
+        return document is not None
 
     def described(self, state: State) -> pb.GetDocumentResponse:
         """The document with its jobs."""

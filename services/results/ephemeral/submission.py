@@ -12,8 +12,8 @@ from mesh import context
 from mesh.entries import ABSENT
 from mesh.errors import IllegalState, NotFound, Unavailable
 from pagemesh.work.v1.work_pb2 import Fact
-from services.results import work
-from services.results.ephemeral.ledger import require_current, row_of
+from services.results import pipeline, work
+from services.results.ephemeral.ledger import document_row, require_current, row_of
 from services.results.ephemeral.memory import Memory
 from services.results.ephemeral.messages import LOST
 from services.results.ephemeral.recording import Recording
@@ -63,7 +63,8 @@ class EphemeralSubmission:
         async with self._store.reading() as tables:
             rows = await tables.ledger.of_document(job.organization_id, job.document_id, owner)
             document = await tables.documents.get(job.organization_id, job.document_id, owner)
-        if any(row.is_document for row in rows):
+        row = document_row(rows)
+        if row is not None and row.kind not in pipeline.HIDING:
             return await self._analyse_in_memory(job)
         if document is None or expires_at is None:
             raise NotFound("There is no such document.")

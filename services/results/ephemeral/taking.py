@@ -99,7 +99,7 @@ class Taking:
     def _follow(self, job: JobRecord) -> None:
         """The document as its reading job leaves it, and the analyses that waited for that."""
         document = self._state.document
-        if job.type != "text_extraction":
+        if not job.reads:
             return
         document.state = pipeline.document_state(job)
         document.page_count = job.pages_total or None

@@ -16,6 +16,7 @@ from services.results.store.ledger import Ledger
 from services.results.store.pages import Pages
 from services.results.store.search import Search
 from services.results.store.tasks import Tasks
+from services.results.store.templates import Templates
 from services.results.store.usage import Usage
 
 SCHEMA = "results"
@@ -34,6 +35,7 @@ class Transaction:
         self.tasks = Tasks(connection)
         self.usage = Usage(connection)
         self.ledger = Ledger(connection)
+        self.templates = Templates(connection)
 
 
 class Store:

@@ -26,9 +26,9 @@ _DOCUMENT_COLUMNS = ", ".join(f"d.{name} AS d_{name}" for name in _DOCUMENT_NAME
 _SUBMIT = text("""
     WITH document AS (
         INSERT INTO documents (id, organization_id, user_id, filename, original_filename, file_size, mime_type, sha256,
-                               storage_key, state, created_at, updated_at)
+                               storage_key, state, hidden, created_at, updated_at)
         SELECT :document_id, :organization_id, :user_id, :filename, :original_filename, :file_size, :mime_type,
-               :sha256, :storage_key, :document_state, since.at, since.at
+               :sha256, :storage_key, :document_state, :hidden, since.at, since.at
         FROM (SELECT now() - make_interval(secs => :seconds) AS at) since
         WHERE NOT EXISTS (SELECT FROM jobs WHERE id = :job_id)
               AND NOT EXISTS (SELECT FROM ephemeral WHERE id = :job_id OR document_id = :document_id)
@@ -46,7 +46,7 @@ _SUBMIT = text("""
     )
     INSERT INTO tasks (id, job_id, kind, lane, pages, payload, headers)
     SELECT :task_id, id, :kind, :lane, '{}', :payload, CAST(:headers AS jsonb) FROM job
-    RETURNING created_at
+    RETURNING (SELECT created_at FROM document) AS created_at
 """)
 _INSERT = text("""
     INSERT INTO jobs (id, organization_id, user_id, document_id, type, priority, config, state, stage, progress)
@@ -89,7 +89,7 @@ _SAVE = text("""
 """)
 _LOCK_READING = text("""
     SELECT id FROM jobs
-    WHERE organization_id = :organization_id AND document_id = :document_id AND type = 'text_extraction' FOR SHARE
+    WHERE organization_id = :organization_id AND document_id = :document_id AND type <> 'analysis' FOR SHARE
 """)
 _LOCK = text(f"""
     SELECT {_COLUMNS}, {_DOCUMENT_COLUMNS}

@@ -62,11 +62,11 @@ _BEGIN = text("""
         INSERT INTO ephemeral (id, root_id, document_id, organization_id, user_id, kind, expires_at)
         SELECT :id, :root_id, :document_id, :organization_id, :user_id, :kind, :expires_at
         WHERE NOT EXISTS (SELECT FROM jobs WHERE id = :id)
-              AND (:kind <> 'text_extraction' OR NOT EXISTS (SELECT FROM documents WHERE id = :document_id)
+              AND (:kind = 'analysis' OR NOT EXISTS (SELECT FROM documents WHERE id = :document_id)
                    AND NOT EXISTS (SELECT FROM ephemeral WHERE document_id = :document_id))
         ON CONFLICT (id) DO NOTHING RETURNING organization_id, kind
     )
-    INSERT INTO usage (organization_id, documents) SELECT organization_id, 1 FROM made WHERE kind = 'text_extraction'
+    INSERT INTO usage (organization_id, documents) SELECT organization_id, 1 FROM made WHERE kind <> 'analysis'
 """)
 _BY_ID = text(f"SELECT {_COLUMNS} FROM ephemeral WHERE id = :id AND deleted_at IS NULL AND {_OWNED}")
 _OF_JOBS = text(f"SELECT {_COLUMNS} FROM ephemeral WHERE id = ANY(:ids)")

@@ -130,6 +130,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A stored key does not open: it was altered, or its master key is gone."""
     ERROR_REASON_WORKER_LOST: _ErrorReason.ValueType  # 90
     """A worker took the task repeatedly and never reported: `{"deliveries": "5"}`."""
+    ERROR_REASON_TEMPLATE_EXISTS: _ErrorReason.ValueType  # 100
+    """A template of that name exists, or is built in."""
     ERROR_REASON_RATE_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 110
     """Too many requests in a window: `{"retry_after": "42"}`."""
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 111
@@ -250,6 +252,8 @@ ERROR_REASON_PROVIDER_KEY_UNREADABLE: ErrorReason.ValueType  # 81
 """A stored key does not open: it was altered, or its master key is gone."""
 ERROR_REASON_WORKER_LOST: ErrorReason.ValueType  # 90
 """A worker took the task repeatedly and never reported: `{"deliveries": "5"}`."""
+ERROR_REASON_TEMPLATE_EXISTS: ErrorReason.ValueType  # 100
+"""A template of that name exists, or is built in."""
 ERROR_REASON_RATE_LIMIT_EXCEEDED: ErrorReason.ValueType  # 110
 """Too many requests in a window: `{"retry_after": "42"}`."""
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 111

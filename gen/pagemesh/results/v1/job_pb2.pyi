@@ -102,6 +102,10 @@ class _JobTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobType.Value
     """Reads a document, then analyses it if that was asked."""
     JOB_TYPE_ANALYSIS: _JobType.ValueType  # 2
     """Analyses a document that was read before."""
+    JOB_TYPE_TEXT_TASK: _JobType.ValueType  # 3
+    """Reads a text or a file that is nobody's document, then analyses it; what it found is its only result."""
+    JOB_TYPE_TAGGING: _JobType.ValueType  # 4
+    """The same for tags."""
 
 class JobType(_JobType, metaclass=_JobTypeEnumTypeWrapper):
     """What a job is."""
@@ -112,6 +116,10 @@ JOB_TYPE_TEXT_EXTRACTION: JobType.ValueType  # 1
 """Reads a document, then analyses it if that was asked."""
 JOB_TYPE_ANALYSIS: JobType.ValueType  # 2
 """Analyses a document that was read before."""
+JOB_TYPE_TEXT_TASK: JobType.ValueType  # 3
+"""Reads a text or a file that is nobody's document, then analyses it; what it found is its only result."""
+JOB_TYPE_TAGGING: JobType.ValueType  # 4
+"""The same for tags."""
 Global___JobType: _TypeAlias = JobType  # noqa: Y015
 
 class _ReadMode:
@@ -181,8 +189,7 @@ class Document(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
-    EXPIRES_AT_FIELD_NUMBER: _builtins.int
-    ZERO_LOG_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     user_id: _builtins.str
@@ -203,8 +210,10 @@ class Document(_message.Message):
     """How far it is."""
     page_count: _builtins.int
     """Absent until inspected."""
-    zero_log: _builtins.bool
-    """It is kept in memory alone."""
+    hidden: _builtins.bool
+    """It is in no list and no search, and only services can reach it: the input of a text task or of tagging. Set by the
+    service.
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Title, author, producer and the like, as the file says."""
@@ -216,10 +225,6 @@ class Document(_message.Message):
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it changed last."""
-
-    @_builtins.property
-    def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When it and all that came of it are forgotten; set for zero-log documents. Ingest sets it on submission."""
 
     def __init__(
         self,
@@ -237,20 +242,14 @@ class Document(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
-        expires_at: _timestamp_pb2.Timestamp | None = ...,
-        zero_log: _builtins.bool = ...,
+        hidden: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_page_count", b"_page_count", "created_at", b"created_at", "expires_at", b"expires_at", "page_count", b"page_count", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "created_at", b"created_at", "page_count", b"page_count", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_page_count", b"_page_count", "created_at", b"created_at", "expires_at", b"expires_at", "file_size", b"file_size", "filename", b"filename", "id", b"id", "metadata", b"metadata", "mime_type", b"mime_type", "original_filename", b"original_filename", "page_count", b"page_count", "sha256", b"sha256", "state", b"state", "storage_key", b"storage_key", "updated_at", b"updated_at", "user_id", b"user_id", "zero_log", b"zero_log"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "created_at", b"created_at", "file_size", b"file_size", "filename", b"filename", "hidden", b"hidden", "id", b"id", "metadata", b"metadata", "mime_type", b"mime_type", "original_filename", b"original_filename", "page_count", b"page_count", "sha256", b"sha256", "state", b"state", "storage_key", b"storage_key", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
-    _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
     _WhichOneofReturnType__page_count: _TypeAlias = _typing.Literal["page_count"]  # noqa: Y015
     _WhichOneofArgType__page_count: _TypeAlias = _typing.Literal["_page_count", b"_page_count"]  # noqa: Y015
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
-    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__page_count) -> _WhichOneofReturnType__page_count | None: ...
 
 Global___Document: _TypeAlias = Document  # noqa: Y015
@@ -283,8 +282,6 @@ class Job(_message.Message):
     COMPLETED_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
-    EXPIRES_AT_FIELD_NUMBER: _builtins.int
-    ZERO_LOG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     organization_id: _builtins.str
@@ -315,8 +312,6 @@ class Job(_message.Message):
     """How often its work was started."""
     revision: _builtins.int
     """Grows by at least one with every change; what `ETag`s are made of."""
-    zero_log: _builtins.bool
-    """It is kept in memory alone."""
     @_builtins.property
     def config(self) -> Global___JobConfig:
         """What was asked."""
@@ -345,10 +340,6 @@ class Job(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it changed last."""
 
-    @_builtins.property
-    def expires_at(self) -> _timestamp_pb2.Timestamp:
-        """When it and its result are forgotten; set for zero-log jobs."""
-
     def __init__(
         self,
         *,
@@ -374,23 +365,17 @@ class Job(_message.Message):
         completed_at: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
-        expires_at: _timestamp_pb2.Timestamp | None = ...,
-        zero_log: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_expires_at", b"_expires_at", "_started_at", b"_started_at", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "error", b"error", "expires_at", b"expires_at", "result", b"result", "started_at", b"started_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_started_at", b"_started_at", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "error", b"error", "result", b"result", "started_at", b"started_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_expires_at", b"_expires_at", "_started_at", b"_started_at", "attempts", b"attempts", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "document_id", b"document_id", "error", b"error", "expires_at", b"expires_at", "id", b"id", "organization_id", b"organization_id", "pages_done", b"pages_done", "pages_failed", b"pages_failed", "pages_ocr", b"pages_ocr", "pages_total", b"pages_total", "priority", b"priority", "progress", b"progress", "result", b"result", "revision", b"revision", "stage", b"stage", "started_at", b"started_at", "state", b"state", "type", b"type", "updated_at", b"updated_at", "user_id", b"user_id", "zero_log", b"zero_log"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_started_at", b"_started_at", "attempts", b"attempts", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "document_id", b"document_id", "error", b"error", "id", b"id", "organization_id", b"organization_id", "pages_done", b"pages_done", "pages_failed", b"pages_failed", "pages_ocr", b"pages_ocr", "pages_total", b"pages_total", "priority", b"priority", "progress", b"progress", "result", b"result", "revision", b"revision", "stage", b"stage", "started_at", b"started_at", "state", b"state", "type", b"type", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__completed_at: _TypeAlias = _typing.Literal["completed_at"]  # noqa: Y015
     _WhichOneofArgType__completed_at: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at"]  # noqa: Y015
-    _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
-    _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
     _WhichOneofReturnType__started_at: _TypeAlias = _typing.Literal["started_at"]  # noqa: Y015
     _WhichOneofArgType__started_at: _TypeAlias = _typing.Literal["_started_at", b"_started_at"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__completed_at) -> _WhichOneofReturnType__completed_at | None: ...
-    @_typing.overload
-    def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__started_at) -> _WhichOneofReturnType__started_at | None: ...
 
@@ -406,12 +391,15 @@ class JobConfig(_message.Message):
     LANGUAGES_FIELD_NUMBER: _builtins.int
     ANALYSIS_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
     mode: Global___ReadMode.ValueType
     """What to read."""
     languages: _builtins.str
     """OCR languages, Tesseract codes joined by "+"."""
     password: _builtins.str
     """Opens an encrypted document."""
+    callback_url: _builtins.str
+    """URL to which word goes when the job has ended; empty: nobody is told."""
     @_builtins.property
     def analysis(self) -> _analysis_pb2.AnalysisConfig:
         """The analysis to do; absent: none."""
@@ -423,10 +411,11 @@ class JobConfig(_message.Message):
         languages: _builtins.str = ...,
         analysis: _analysis_pb2.AnalysisConfig | None = ...,
         password: _builtins.str = ...,
+        callback_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["analysis", b"analysis"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis", b"analysis", "languages", b"languages", "mode", b"mode", "password", b"password"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis", b"analysis", "callback_url", b"callback_url", "languages", b"languages", "mode", b"mode", "password", b"password"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

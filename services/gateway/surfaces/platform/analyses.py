@@ -12,8 +12,9 @@ from services.gateway.endpoints import Answer, AnyEndpoint, Call, Keyed, get, po
 from services.gateway.feed import Feed
 from services.gateway.idempotency import read_key
 from services.gateway.neighbours import Neighbours
+from services.gateway.problems import invalid
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
-from services.gateway.surfaces.platform.asked import wanted_analysis
+from services.gateway.template_use import analysis_by
 from services.gateway.validation import NoBody, NoQuery
 from services.gateway.zero_log import ZeroLogTerms, mark
 
@@ -56,10 +57,15 @@ class Analyses:
     async def analyze(self, call: Call[models.AnalyzeBody, NoQuery]) -> Response:
         """Starts an analysis."""
         document_id, body = call.ids["document_id"], call.body
+        if body.analysis_type is None and body.template is None:
+            raise invalid({"analysis_type": "Field required"})
+        config = await analysis_by(
+            self._neighbours.templates, body.template, body.analysis_type, body.prompt, body.options
+        )
         request = results_pb2.SubmitAnalysisRequest(
             document_id=document_id,
             job_id=call.origin.id("job"),
-            config=wanted_analysis(body.analysis_type, body.prompt, body.options),
+            config=config,
             priority=_PRIORITY,
             zero_log=ZeroLog(ttl_seconds=call.zero_log.seconds) if call.zero_log and call.zero_log.is_asked else None,
         )

@@ -22,6 +22,7 @@ from services.gateway.plans import Usage
 from services.gateway.settings import GatewaySettings
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
 from services.gateway.surfaces.platform.asked import upload_form, wanted_job
+from services.gateway.template_use import analysis_by, same
 from services.gateway.uploads import Head, Sink, UploadReader, too_large
 from services.gateway.validation import NoBody, NoQuery
 from services.gateway.zero_log import ZeroLogTerms, mark
@@ -223,7 +224,8 @@ class _Upload:
         """Tells ingest what comes."""
         form = upload_form(head.fields)
         self._terms.choose(self._zero_log, form.ttl_seconds)
-        self._job = wanted_job(form)
+        analysis = await analysis_by(self._neighbours.templates, form.template, form.analysis_type, form.prompt, None)
+        self._job = wanted_job(form, analysis)
         config = ingest_pb2.UploadConfig(
             document_id=self._origin.id("document"),
             job_id=self._origin.id("job"),
@@ -264,8 +266,8 @@ class _Upload:
 
     def _checked(self, answer: ingest_pb2.UploadResponse) -> ingest_pb2.UploadResponse:
         made, asked = answer.job.config, self._job
-        same = (made.mode, made.languages, made.analysis) == (asked.mode, asked.languages, asked.analysis)
-        if self._origin.is_repeat and not same:
+        told = (made.mode, made.languages) == (asked.mode, asked.languages)
+        if self._origin.is_repeat and not (told and same(made.analysis, asked.analysis)):
             raise reused()
         return answer
 

@@ -20,7 +20,7 @@ from services.gateway.zero_log import mark
 PULSE_SECONDS = 15.0
 _STATES = {name: state for state, name in render.JOB_STATUSES.items()}
 _TYPES = {name: kind for kind, name in render.JOB_TYPES.items()}
-_EVENT_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
+EVENT_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 _SCOPE = "jobs.read"
 
@@ -104,7 +104,7 @@ class Jobs:
         if entry.job.zero_log:
             mark(call.request.scope)
         events = self._events(key, call.request.headers.get("last-event-id"))
-        return StreamingResponse(events, headers=_EVENT_HEADERS, media_type="text/event-stream")
+        return StreamingResponse(events, headers=EVENT_HEADERS, media_type="text/event-stream")
 
     async def _events(self, key: tuple[str, str], last_seen: str | None) -> AsyncIterator[bytes]:
         try:

@@ -18,6 +18,7 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from mesh import json_schema
 from mesh.streams import LONGEST_ZERO_LOG_SECONDS
 from services.gateway.listing import PageQuery
 from services.gateway.validation import Body, Query, Text
@@ -34,7 +35,7 @@ AnalysisType = Literal[
 NEED_PROMPT = ("question_answering", "custom")
 DocumentStatus = Literal["uploaded", "processing", "completed", "failed"]
 JobStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
-JobKind = Literal["text_extraction", "analysis"]
+JobKind = Literal["text_extraction", "analysis", "tagging", "text_task"]
 Mode = Literal["text", "table", "mixed"]
 Role = Literal["user", "admin"]
 Scope = Literal[
@@ -52,9 +53,19 @@ Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]{1
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
 Password = Annotated[Text, StringConstraints(max_length=1024)]
 Prompt = Annotated[Text, StringConstraints(min_length=1, max_length=20_000)]
+VariableName = Annotated[str, StringConstraints(max_length=64)]
+VariableText = Annotated[Text, StringConstraints(max_length=20_000)]
 Languages = Annotated[
     str,
     StringConstraints(max_length=200, pattern=r"^[a-z]{3}(_[A-Za-z0-9]{1,16})*(\+[a-z]{3}(_[A-Za-z0-9]{1,16})*){0,9}$"),
+]
+TtlSeconds = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=LONGEST_ZERO_LOG_SECONDS,
+        description="With `X-Zero-Log: true`: how long it is kept, 60 at the least; also as `X-Zero-Log-TTL`.",
+    ),
 ]
 
 _KEY = re.compile(r"[\x21-\x7e]{8,1024}(?<!\*\*\*)")  # not what is shown of one
@@ -69,9 +80,18 @@ def _check_key(key: SecretStr) -> SecretStr:
     return key
 
 
-ProviderKey = Annotated[SecretStr, Field(json_schema_extra=_KEY_SCHEMA), AfterValidator(_check_key)]
+def _usable(schema: dict[str, Any]) -> dict[str, Any]:
+    json_schema.check(schema)
+    if b"\\u0000" in orjson.dumps(schema):
+        raise ValueError("With U+0000 in it")
+    return schema
 
-_DEEPEST_OPTIONS = 32
+
+OutputSchema = Annotated[dict[str, Any], AfterValidator(_usable)]
+TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+CallbackUrl = Annotated[str, StringConstraints(max_length=2_048, pattern=r"^https?://[^\s\x00]+$")]
+
+ProviderKey = Annotated[SecretStr, Field(json_schema_extra=_KEY_SCHEMA), AfterValidator(_check_key)]
 
 D = TypeVar("D", bound=date)
 
@@ -218,22 +238,23 @@ class AnalysisOptions(Body):
     extract_tables: bool | None = None
     summarize: bool | None = None
     model: Annotated[Text, StringConstraints(min_length=1, max_length=200)] | None = None
-    output_schema: dict[str, Any] | None = Field(default=None, description="JSON Schema that `result_data` must meet.")
-
-    @field_validator("output_schema")
-    @classmethod
-    def _storable(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None and (_depth(value) > _DEEPEST_OPTIONS or b"\\u0000" in orjson.dumps(value)):
-            raise ValueError(f"Nested deeper than {_DEEPEST_OPTIONS} levels, or with U+0000 in it")
-        return value
+    output_schema: OutputSchema | None = Field(default=None, description="JSON Schema that `result_data` must meet.")
+    num_tags: int | None = Field(default=None, ge=1, le=50, description="How many tags at most.")
+    exclude_tags: list[Annotated[Text, StringConstraints(max_length=200)]] | None = Field(default=None, max_length=100)
+    variables: dict[VariableName, VariableText | bool | int | float] | None = Field(
+        default=None, max_length=32, description="Values of the template's variables."
+    )
 
 
 class AnalyzeBody(Body):
     """An analysis to make."""
 
-    analysis_type: AnalysisType
-    prompt: Prompt | None = Field(default=None, description="Required for question_answering and custom.")
+    analysis_type: AnalysisType | None = Field(default=None, description="Required unless a template is named.")
+    prompt: Prompt | None = Field(
+        default=None, description="Required for question_answering and custom, unless a template is named."
+    )
     options: AnalysisOptions | None = None
+    template: TemplateName | None = Field(default=None, description="The template by which to make it.")
 
 
 class UploadForm(BaseModel):
@@ -244,15 +265,11 @@ class UploadForm(BaseModel):
     mode: Mode = "mixed"
     analysis_type: AnalysisType | None = None
     prompt: Prompt | None = Field(default=None, description="Without an `analysis_type`, asks for a custom analysis.")
+    template: TemplateName | None = Field(default=None, description="The template by which to analyse.")
     languages: Languages = Field(default="eng", description="OCR languages, Tesseract codes joined by +.")
     priority: int = Field(default=5, ge=0, le=9)
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
-    ttl_seconds: int | None = Field(
-        default=None,
-        ge=1,
-        le=LONGEST_ZERO_LOG_SECONDS,
-        description="With `X-Zero-Log: true`: how long it is kept, 60 at the least; also as `X-Zero-Log-TTL`.",
-    )
+    ttl_seconds: TtlSeconds | None = None
 
 
 class DocumentsQuery(PageQuery):
@@ -310,11 +327,3 @@ def _in_range(value: D | None) -> D | None:
     if value is not None and not 1970 <= value.year < 7000:
         raise ValueError("Between 1970 and 6999")
     return value
-
-
-def _depth(value: object) -> int:
-    if isinstance(value, dict):
-        return 1 + max(map(_depth, value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max(map(_depth, value), default=0)
-    return 0

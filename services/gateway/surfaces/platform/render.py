@@ -39,6 +39,8 @@ JOB_STATUSES: dict["job_pb2.JobState.ValueType", models.JobStatus] = {
 JOB_TYPES: dict["job_pb2.JobType.ValueType", models.JobKind] = {
     job_pb2.JOB_TYPE_TEXT_EXTRACTION: "text_extraction",
     job_pb2.JOB_TYPE_ANALYSIS: "analysis",
+    job_pb2.JOB_TYPE_TEXT_TASK: "text_task",
+    job_pb2.JOB_TYPE_TAGGING: "tagging",
 }
 MODES: dict["job_pb2.ReadMode.ValueType", models.Mode] = {
     job_pb2.READ_MODE_TEXT: "text",
@@ -340,7 +342,10 @@ def analysis(record: analysis_pb2.Analysis) -> shapes.Analysis:
         "cost_usd": record.cost_usd if record.HasField("cost_usd") else None,
         "provenance": {
             "model": record.model_version,
+            "engine": record.engine or None,
             "prompt_sha256": record.prompt_sha256 or None,
+            "template": record.template or None,
+            "template_version": record.template_version or None,
             "started_at": time(record.started_at) if record.HasField("started_at") else None,
             "completed_at": completed,
         },

@@ -470,10 +470,13 @@ class TokenUsage(TypedDict):
 
 
 class Provenance(TypedDict):
-    """Where a result comes from."""
+    """Where a result comes from; `engine`: what read the document, null while no page of it has been."""
 
     model: str
+    engine: str | None
     prompt_sha256: str | None
+    template: str | None
+    template_version: int | None
     started_at: Time | None
     completed_at: Time
 
