@@ -55,8 +55,10 @@ class TextTaskServicer(TextTaskServiceServicer):
         async with self._store.transaction() as tables:
             job = await _task(tables, task_id, owner)
             cancelled = await _cancel(tables, job.id) if job else None
-            if job and cancelled is None and not await tables.documents.delete(
-                job.organization_id, job.document_id, owner, hidden=True
+            if (
+                job
+                and cancelled is None
+                and not await tables.documents.delete(job.organization_id, job.document_id, owner, hidden=True)
             ):
                 raise _none()
         if job is None:

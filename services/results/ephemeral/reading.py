@@ -72,9 +72,7 @@ class EphemeralWork:
             raise NotFound("The job has found nothing.")
         return analysis_message(found[0], job_id, made)
 
-    async def delete(
-        self, organization_id: UUID, document_id: UUID, owner: UUID | None, hidden: bool = False
-    ) -> bool:
+    async def delete(self, organization_id: UUID, document_id: UUID, owner: UUID | None, hidden: bool = False) -> bool:
         """Erases a zero-log document, or zero-log analyses of another, at once; whether it was the document.
 
         Raises NotFound for one whose time is up, Unavailable.

@@ -11,6 +11,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from pagemesh.results.v1 import analysis_pb2 as _analysis_pb2
 from pagemesh.results.v1 import job_pb2 as _job_pb2
 from pagemesh.results.v1 import page_pb2 as _page_pb2
+from pagemesh.results.v1 import zero_log_pb2 as _zero_log_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -90,6 +91,7 @@ class SubmitJobRequest(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     ARRIVAL_FIELD_NUMBER: _builtins.int
     JOB_TYPE_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """UUID that the caller chooses for the job, likewise."""
     priority: _builtins.int
@@ -110,6 +112,10 @@ class SubmitJobRequest(_message.Message):
     def arrival(self) -> Global___Arrival:
         """What ingest read of the document as it arrived. Unset, or with a wrong seal: the document is read by tasks."""
 
+    @_builtins.property
+    def zero_log(self) -> _zero_log_pb2.ZeroLog:
+        """Keep it in memory alone; the document's key then leads there."""
+
     def __init__(
         self,
         *,
@@ -119,10 +125,11 @@ class SubmitJobRequest(_message.Message):
         priority: _builtins.int = ...,
         arrival: Global___Arrival | None = ...,
         job_type: _job_pb2.JobType.ValueType = ...,
+        zero_log: _zero_log_pb2.ZeroLog | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "zero_log", b"zero_log"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "job_id", b"job_id", "job_type", b"job_type", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "job_id", b"job_id", "job_type", b"job_type", "priority", b"priority", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -200,6 +207,7 @@ class SubmitAnalysisRequest(_message.Message):
     JOB_ID_FIELD_NUMBER: _builtins.int
     CONFIG_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """UUID of the document."""
     job_id: _builtins.str
@@ -212,6 +220,12 @@ class SubmitAnalysisRequest(_message.Message):
     def config(self) -> _analysis_pb2.AnalysisConfig:
         """What to find."""
 
+    @_builtins.property
+    def zero_log(self) -> _zero_log_pb2.ZeroLog:
+        """Keep the request and the result in memory alone. Analyses of zero-log documents are kept so unasked, until their
+        document is forgotten; those of others need a document that has been read.
+        """
+
     def __init__(
         self,
         *,
@@ -219,10 +233,11 @@ class SubmitAnalysisRequest(_message.Message):
         job_id: _builtins.str = ...,
         config: _analysis_pb2.AnalysisConfig | None = ...,
         priority: _builtins.int = ...,
+        zero_log: _zero_log_pb2.ZeroLog | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "zero_log", b"zero_log"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "document_id", b"document_id", "job_id", b"job_id", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "document_id", b"document_id", "job_id", b"job_id", "priority", b"priority", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -653,8 +668,11 @@ class ListPagesResponse(_message.Message):
 
     PAGES_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     """How many were read in all."""
+    zero_log: _builtins.bool
+    """They are kept in memory alone."""
     @_builtins.property
     def pages(self) -> _containers.RepeatedCompositeFieldContainer[_page_pb2.Page]:
         """Pages that were read."""
@@ -664,10 +682,11 @@ class ListPagesResponse(_message.Message):
         *,
         pages: _abc.Iterable[_page_pb2.Page] | None = ...,
         total: _builtins.int = ...,
+        zero_log: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["pages", b"pages", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pages", b"pages", "total", b"total", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -706,18 +725,22 @@ class StreamPagesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
+    zero_log: _builtins.bool
+    """It is kept in memory alone."""
     @_builtins.property
     def page(self) -> _page_pb2.Page:
-        """A page that was read."""
+        """A page that was read; unset in the one message that tells of a zero-log document without any."""
 
     def __init__(
         self,
         *,
         page: _page_pb2.Page | None = ...,
+        zero_log: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -756,6 +779,9 @@ class ListAnalysesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANALYSES_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
+    zero_log: _builtins.bool
+    """Some of them are kept in memory alone."""
     @_builtins.property
     def analyses(self) -> _containers.RepeatedCompositeFieldContainer[_analysis_pb2.Analysis]:
         """Newest first."""
@@ -764,10 +790,11 @@ class ListAnalysesResponse(_message.Message):
         self,
         *,
         analyses: _abc.Iterable[_analysis_pb2.Analysis] | None = ...,
+        zero_log: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyses", b"analyses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyses", b"analyses", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
