@@ -157,8 +157,11 @@ class Bus:
     async def _declare(self, config: StreamConfig) -> None:
         try:
             await self.jetstream.add_stream(config)
-        except BadRequestError:  # it is there in another form: an older release's
-            await self.jetstream.update_stream(config)
+        except BadRequestError as error:
+            try:
+                await self.jetstream.update_stream(config)  # it is there in another form: an older release's
+            except NotFoundError:
+                raise error from None  # it is not there, and the broker has no room for it, say
 
     async def _restore_soon(self) -> None:
         log.info("reconnected to the broker")

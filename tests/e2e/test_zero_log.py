@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from io import BytesIO
@@ -18,6 +18,7 @@ from reportlab.pdfgen.canvas import Canvas
 from cli import nats as broker
 from cli.background import NO_LIMITS, Background, background_stack
 from tests.support import documents
+from tests.support.broker import eventually
 from tests.support.canaries import Canaries
 from tests.support.client import TERMINAL, ApiClient, Json
 from tests.support.span_collector import span_collector
@@ -321,3 +322,34 @@ async def test_the_search_finds_what_is_kept(watched: Watched, client: ApiClient
     body, _ = await upload(client, name, content, {}, analysis_type="question_answering", prompt=prompt)
     await client.ended(body["job_id"])
     assert {"text", "scan", "title", "name", "prompt", "lasting"} == await watched.found()
+
+
+async def test_services_may_die_in_between(watched: Watched, client: ApiClient) -> None:
+    """Work in hand is done by whoever comes after; when the broker dies, it is lost and said to be."""
+    headers = {**ZERO_LOG, "Idempotency-Key": uuid.uuid4().hex}
+    form = {"files": {"file": ("a.pdf", documents.scanned_pdf(3))}, "headers": headers}
+    body = (await client.http.post(UPLOAD, **form)).json()  # type: ignore[arg-type]  # by name
+    for name in ("results", "ocr", "ingest"):
+        watched.stack.kill(name)
+    job = await client.ended(body["job_id"])
+    assert ("completed", 3) == (job["status"], job["pages"]["done"]), job
+
+    watched.stack.kill("nats")
+    one = f"/api/v1/documents/{body['id']}"
+    lost = await until(client, one, lambda answer: answer.status_code == 410)
+    assert (410, "ephemeral_lost") == (kept_secret(lost).status_code, lost.json()["error"])
+    again = await client.http.post(UPLOAD, **form)  # type: ignore[arg-type]  # by name
+    assert (201, body["id"]) == (again.status_code, again.json()["id"]), again.text
+    await until(client, one, lambda answer: answer.json().get("status") == "completed")
+
+
+async def until(client: ApiClient, path: str, is_so: Callable[[httpx.Response], bool]) -> httpx.Response:
+    """The first answer that is so."""
+    answers: list[httpx.Response] = []
+
+    async def is_so_now() -> bool:
+        answers.append(await client.http.get(path))
+        return is_so(answers[-1])
+
+    await eventually(is_so_now, within=60)
+    return answers[-1]

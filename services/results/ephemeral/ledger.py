@@ -6,6 +6,7 @@ from uuid import UUID
 
 from mesh.errors import NotFound
 from services.results.records import DocumentRecord, JobRecord
+from services.results.store import Store
 from services.results.store.ledger import LedgerRow
 
 
@@ -25,6 +26,16 @@ def row_of(job: JobRecord, root_id: UUID, document: DocumentRecord, expires_at: 
 def document_row(rows: Iterable[LedgerRow]) -> LedgerRow | None:
     """Of the rows of one document, that of the job which reads it; None for a document of the record."""
     return next((row for row in rows if row.is_document and row.kind != "analysis"), None)
+
+
+async def current_row(store: Store, organization_id: UUID, job_id: UUID, owner: UUID | None) -> LedgerRow:
+    """The row of a job. Raises NotFound, with EXPIRED when its time is up; Unavailable."""
+    async with store.reading() as tables:
+        row = await tables.ledger.get(organization_id, job_id, owner)
+    if row is None:
+        raise NotFound("There is no such job.")
+    require_current(row)
+    return row
 
 
 def require_current(row: LedgerRow) -> None:

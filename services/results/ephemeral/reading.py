@@ -8,7 +8,7 @@ from pagemesh.results.v1 import results_pb2 as pb
 from pagemesh.results.v1.analysis_pb2 import Analysis
 from pagemesh.results.v1.job_pb2 import Job
 from services.results import convert, pipeline
-from services.results.ephemeral.ledger import document_row, require_current
+from services.results.ephemeral.ledger import current_row, document_row, require_current
 from services.results.ephemeral.memory import Memory
 from services.results.ephemeral.messages import LOST, analysis_message, document_message, job_message, lost_job
 from services.results.ephemeral.state import State
@@ -33,11 +33,7 @@ class EphemeralWork:
 
     async def job(self, organization_id: UUID, job_id: UUID, owner: UUID | None) -> Job:
         """A job; one whose memory was lost has failed. Raises NotFound, Unavailable."""
-        async with self._store.reading() as tables:
-            row = await tables.ledger.get(organization_id, job_id, owner)
-        if row is None:
-            raise NotFound("There is no such job.")
-        require_current(row)
+        row = await current_row(self._store, organization_id, job_id, owner)
         found = await self._memory.load(organization_id, row.root_id)
         job = found[0].job(job_id) if found else None
         return job_message(found[0], job) if found and job else lost_job(row)
@@ -59,11 +55,7 @@ class EphemeralWork:
 
     async def result_of(self, organization_id: UUID, job_id: UUID, owner: UUID | None) -> Analysis:
         """The analysis that a job made. Raises NotFound, Unavailable."""
-        async with self._store.reading() as tables:
-            row = await tables.ledger.get(organization_id, job_id, owner)
-        if row is None:
-            raise NotFound("There is no such job.")
-        require_current(row)
+        row = await current_row(self._store, organization_id, job_id, owner)
         found = await self._memory.load(organization_id, row.root_id)
         if found is None:
             raise NotFound(LOST, "EPHEMERAL_LOST", zero_log="true")

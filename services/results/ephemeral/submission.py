@@ -13,7 +13,7 @@ from mesh.entries import ABSENT
 from mesh.errors import IllegalState, NotFound, Unavailable
 from pagemesh.work.v1.work_pb2 import Fact
 from services.results import pipeline, work
-from services.results.ephemeral.ledger import document_row, require_current, row_of
+from services.results.ephemeral.ledger import current_row, document_row, require_current, row_of
 from services.results.ephemeral.memory import Memory
 from services.results.ephemeral.messages import LOST
 from services.results.ephemeral.recording import Recording
@@ -87,11 +87,7 @@ class EphemeralSubmission:
 
         Raises NotFound, IllegalState when it has ended, Unavailable.
         """
-        async with self._store.reading() as tables:
-            row = await tables.ledger.get(organization_id, job_id, owner)
-        if row is None:
-            raise NotFound("There is no such job.")
-        require_current(row)
+        row = await current_row(self._store, organization_id, job_id, owner)
         for _ in range(_TRIES):
             found = await self._memory.load(organization_id, row.root_id)
             job = found[0].job(job_id) if found else None
@@ -114,11 +110,11 @@ class EphemeralSubmission:
             if found is None:
                 raise NotFound(LOST, "EPHEMERAL_LOST", zero_log="true")
             state, revision = found
-            await self._note(job, state.root_id, state.document, state.expires_at)
             if state.job(job.id):
                 return await self._again(state, state.document, job)
             if state.document.state == "failed":
                 raise IllegalState("The document could not be read, so there is nothing to analyze.", state="failed")
+            await self._note(job, state.root_id, state.document, state.expires_at)
             taking = Taking(self._memory, state)
             taking.begin(replace(job, created_at=moment()))
             if await self._memory.save(state, revision):

@@ -8,7 +8,7 @@ from pagemesh.results.v1.outcome_pb2 import PageOutcome
 from pagemesh.work.v1.work_pb2 import Fact
 from services.results import pipeline, work
 from services.results.ephemeral.memory import Memory
-from services.results.ephemeral.state import State, touch
+from services.results.ephemeral.state import State, moment, touch
 from services.results.pipeline import Ending
 from services.results.records import JobRecord, NewTask, PageRecord, PageToRead, Problem
 
@@ -32,6 +32,8 @@ class Taking:
                 await self._take(job, fact)
         self._state.handed_out += [(job.id, task) for job, task in self.wanted]
         touch(self.changed)
+        if self.changed and self._state.is_document:
+            self._state.document.updated_at = moment()
 
     def begin(self, job: JobRecord) -> None:
         """Takes a new job in."""
