@@ -463,6 +463,8 @@ async def test_keys_and_times_of_others_are_refused(mesh: Mesh, ada: Caller, bob
         request.document.storage_key = key
         with pytest.raises(InvalidArgument):
             await ada.call(mesh.jobs.SubmitJob, request)
+    with pytest.raises(InvalidArgument):
+        await ada.call(mesh.jobs.SubmitJob, submission(ada, config=JobConfig(callback_url="https://example.org/")))
     for seconds in (0, -1, 3_601):
         request = submission(ada)
         request.zero_log.ttl_seconds = seconds

@@ -26,7 +26,9 @@ class Ephemeral:
     async def read(
         self, document: DocumentRecord, job: JobRecord, expires_at: datetime, arrived: Arrived | None
     ) -> pb.SubmitJobResponse:
-        """See EphemeralSubmission.read."""
+        """See EphemeralSubmission.read. Raises InvalidArgument for a callback: deliveries are rows of the record."""
+        if job.config.get("callback_url"):
+            raise InvalidArgument("Nobody is called back for zero-log work: poll.", field="callback_url")
         state, started = await self._submission.read(document, job, expires_at, arrived)
         return pb.SubmitJobResponse(document=document_message(state), job=job_message(state, started))
 
