@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import resource
 import signal
 import sys
 import time
@@ -22,6 +23,7 @@ _USAGE_ERROR = 2
 def up(layout: Layout, port: int, verbose: bool = False, command: Command = service_command) -> int:
     """Runs a stack until SIGINT or SIGTERM. Returns the exit code: 2 when it cannot be started here."""
     started = time.monotonic()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # nor for any child: a core file would have all that memory has
     try:
         layout.create()
         with locked(layout):

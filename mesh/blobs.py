@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import urlparse
 
 import obstore
@@ -45,6 +46,13 @@ class Listed:
 
     key: str
     modified: datetime
+
+
+class Writer(Protocol):
+    """Takes a blob piece by piece."""
+
+    async def write(self, piece: bytes) -> None:
+        """Adds a piece. Raises Unavailable."""
 
 
 class BlobWriter:
@@ -110,7 +118,7 @@ class Blobs:
             await writer.write(content)
 
     @asynccontextmanager
-    async def writer(self, key: str) -> AsyncIterator[BlobWriter]:
+    async def writer(self, key: str) -> AsyncIterator[Writer]:
         """A writer whose blob appears, durably, when the block ends well, and not at all otherwise."""
         writer = BlobWriter(self._store, key, self._put)
         try:
@@ -197,6 +205,11 @@ class Blobs:
             self._look_later(key, _COPY_SECONDS)
         self._used_at[key] = time.monotonic()
         return self._copies[key]
+
+    @asynccontextmanager
+    async def opened(self, key: str) -> AsyncIterator[Path]:
+        """A file with the blob's content, good within the block. Raises NotFound, Unavailable."""
+        yield await self.local_path(key)
 
     async def check(self) -> None:
         """Raises Unavailable while the store is away."""

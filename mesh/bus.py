@@ -47,7 +47,7 @@ class Bus:
     async def connect(cls, settings: MeshSettings) -> "Bus":
         """Connects, waiting for the server as long as it takes, and declares every stream."""
         connection = Client()
-        bus = cls(connection, declared(settings.stream_replicas))
+        bus = cls(connection, declared(settings.stream_replicas, settings.zero_log_memory_mb << 20))
         await connection.connect(
             settings.nats_url.get_secret_value(),
             name=settings.instance,
@@ -88,18 +88,22 @@ class Bus:
         message_id: str,
         within: float | None = None,
         headers: dict[str, str] | None = None,
+        seconds: int | None = None,
     ) -> tuple[str, int]:
         """Publishes durably, trying again until the broker has confirmed; the broker drops a repeated message id.
 
         Returns the stream and the message's sequence in it. Raises Unavailable when that takes more than `within`
         seconds; without a limit it tries for as long as the broker is away. Raises TooMuch for a message that the
-        broker will never take. `headers` are the request's own by default.
+        broker will never take. `headers` are the request's own by default. After so many `seconds` the broker forgets
+        the message, on streams that allow it.
         """
         headers = {**(context.outgoing_headers() if headers is None else headers), MESSAGE_ID: message_id}
         started, pause = time.monotonic(), 0.05
         while True:
             try:
-                ack = await self.jetstream.publish(subject, payload, timeout=_ACK_SECONDS, headers=headers)
+                ack = await self.jetstream.publish(
+                    subject, payload, timeout=_ACK_SECONDS, headers=headers, msg_ttl=seconds
+                )
             except MaxPayloadError as error:
                 raise TooMuch("The message is larger than the broker takes.") from error
             except _BROKER_ERRORS as error:
@@ -186,8 +190,11 @@ class Bus:
     async def _declare(self, config: StreamConfig) -> None:
         try:
             await self.jetstream.add_stream(config)
-        except BadRequestError:  # it is there in another form: an older release's
-            await self.jetstream.update_stream(config)
+        except BadRequestError as error:
+            try:
+                await self.jetstream.update_stream(config)  # it is there in another form: an older release's
+            except NotFoundError:
+                raise error from None  # it is not there, and the broker has no room for it, say
 
     async def _restore_soon(self) -> None:
         log.info("reconnected to the broker")

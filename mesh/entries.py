@@ -16,6 +16,7 @@ from nats.js.errors import Error as JetStreamError
 
 from mesh.bus import GONE, Bus
 from mesh.errors import TooMuch, Unavailable
+from mesh.streams import EPHEMERAL, IDEMPOTENCY_EPHEMERAL
 
 ABSENT = 0
 """The revision of an entry that is not there."""
@@ -24,6 +25,8 @@ _SECONDS = 3.0
 _ERRORS = (NatsError, JetStreamError, TimeoutError, OSError)
 # JSStreamWrongLastSequenceErrF and JSStreamWrongLastSequenceConstantErr of the server.
 _CONFLICTS = frozenset({10071, 10164})
+# JSStreamStoreFailedF, JSInsufficientResourcesErr and JSMemoryResourcesExceededErr.
+_FULL = frozenset({10077, 10023, 10028})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,7 @@ class Entries:
     def __init__(self, bus: Bus, stream: str) -> None:
         self._bus = bus
         self._stream = stream
+        self._in_memory = stream in (EPHEMERAL, IDEMPOTENCY_EPHEMERAL)
 
     async def put(self, subject: str, payload: bytes, replaces: int, seconds: int) -> int | None:
         """Writes over the revision that it replaces, for so many seconds; the new revision, or None when it is another.
@@ -61,7 +65,7 @@ class Entries:
         except _ERRORS as error:
             if isinstance(error, APIError) and error.err_code in _CONFLICTS:
                 return None
-            raise _away() from error
+            raise (full() if self._in_memory and is_full(error) else _away()) from error
         return int(ack.seq)
 
     async def get(self, subject: str) -> Entry | None:
@@ -95,6 +99,16 @@ class Entries:
         except _ERRORS as error:
             if not isinstance(error, APIError) or error.err_code not in GONE:
                 raise _away() from error
+
+
+def is_full(error: Exception) -> bool:
+    """Whether a stream does not take more."""
+    return isinstance(error, APIError) and error.err_code in _FULL
+
+
+def full() -> Unavailable:
+    """The error of zero-log work for which there is no room."""
+    return Unavailable("There is no memory left for zero-log work. Try again shortly.", "ZERO_LOG_FULL")
 
 
 def _away() -> Unavailable:

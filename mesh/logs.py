@@ -1,12 +1,19 @@
-"""Structured logs: one JSON object a line on standard error."""
+"""Structured logs: one JSON object a line on standard error.
+
+Of exceptions they tell the types and the places in the code, never the messages: those of libraries repeat what they
+were given, and that is people's content, or a database statement with it.
+"""
 
 import json
 import logging
 import sys
 import time
+from traceback import extract_tb
 from typing import Any
 
 from mesh import context
+
+_MOST_CAUSES = 8
 
 
 class JsonFormatter(logging.Formatter):
@@ -33,6 +40,16 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, default=str, ensure_ascii=False)
+
+    def formatException(self, ei: Any) -> str:
+        """The exception and what it came from, innermost first, by type and place."""
+        told: list[str] = []
+        error = ei[1]
+        while error is not None and len(told) < _MOST_CAUSES:
+            places = (f"  {frame.filename}:{frame.lineno} in {frame.name}" for frame in extract_tb(error.__traceback__))
+            told.append("\n".join([f"{type(error).__module__}.{type(error).__qualname__}", *places]))
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        return "\ncaused by ".join(told)
 
 
 def configure(service: str, level: str) -> None:

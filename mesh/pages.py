@@ -10,8 +10,8 @@ INLINE_BYTES = 256 << 10
 """Larger pages go through the blob store: a message must stay well below the broker's 1 MiB."""
 
 
-async def pack(page: Page, blobs: Blobs, document_id: str) -> PageOutcome:
-    """A page that was read, as its fact carries it. Raises Unavailable when a large page cannot be stored."""
+async def pack(page: Page, blobs: Blobs, folder: str) -> PageOutcome:
+    """A page that was read, as its fact carries it; a large one's content goes to the folder. Raises Unavailable."""
     content = PageContent(
         width=page.width,
         height=page.height,
@@ -25,7 +25,7 @@ async def pack(page: Page, blobs: Blobs, document_id: str) -> PageOutcome:
     if len(layout) + len(page.text) * 4 <= INLINE_BYTES:
         content.text, content.layout = page.text, layout
     else:
-        content.layout_key = f"pages/{document_id}/{page.number}"
+        content.layout_key = f"{folder}/{page.number}"
         await blobs.put(content.layout_key, zlib.compress(page.SerializeToString(), 1))
     return PageOutcome(number=page.number, content=content)
 

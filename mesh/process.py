@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import resource
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -20,6 +21,7 @@ Main = Callable[[asyncio.Event], Coroutine[Any, Any, None]]
 
 def run(service: str, settings: MeshSettings, main: Main) -> None:
     """Runs `main(stop)`; `stop` is set when the process is asked to end, and `main` then drains and returns."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would have everything that memory has
     logs.configure(service, settings.log_level)
     telemetry.start(service, settings)
     spare_collector()

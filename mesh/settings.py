@@ -26,6 +26,8 @@ class MeshSettings(BaseSettings):
     """SQLAlchemy URL with the psycopg driver, `postgresql+psycopg://…`."""
     storage_url: str = "file:///var/lib/pagemesh/blobs"
     stream_replicas: int = 1
+    zero_log_memory_mb: int = Field(default=512, ge=8)
+    """Memory of the broker for zero-log work; the same for all services of an installation."""
 
     auth_url: str = "127.0.0.1:7001"
     ingest_url: str = "127.0.0.1:7002"

@@ -9,9 +9,20 @@
 | QUOTA | `quota.<who>.<window>.<start>` | requests counted, in memory, kept 2 hours; see mesh/counters.py |
 | IDEMPOTENCY | `idempotency.<who>.<name>` | answers to requests with a key, each for a time; see mesh/entries.py |
 
+Zero-log work has streams of its own, in memory and bounded, whose messages all end by themselves; see docs/adr/0028:
+
+| stream | subjects | what for |
+| --- | --- | --- |
+| WORK_EPHEMERAL | `zlwork.<kind>.<lane>.<job>` | as WORK |
+| FACTS_EPHEMERAL | `zlfacts.<service>.<job>` | as FACTS |
+| EPHEMERAL | `ephemeral.<organization>.<root>.…` | what is known, pages, analyses and originals of one document |
+| IDEMPOTENCY_EPHEMERAL | `zlidempotency.<who>.<name>` | as IDEMPOTENCY |
+
 Status goes over plain subjects, `status.<organization>.<job>`: see docs/adr/0003-status-feed.md; so does word of jobs
 that nobody wants any more, `cancel.<organization>.<job>`: see docs/adr/0024-stopping-work.md.
 """
+
+from dataclasses import replace
 
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
 
@@ -26,6 +37,15 @@ CANCELLATIONS = "cancel.>"
 """Word of jobs that nobody wants any more."""
 IDEMPOTENCY = "IDEMPOTENCY"
 """The stream of remembered answers."""
+EPHEMERAL = "EPHEMERAL"
+"""The stream of what zero-log work is about."""
+WORK_EPHEMERAL = "WORK_EPHEMERAL"
+FACTS_EPHEMERAL = "FACTS_EPHEMERAL"
+IDEMPOTENCY_EPHEMERAL = "IDEMPOTENCY_EPHEMERAL"
+LONGEST_ZERO_LOG_SECONDS = 3_600
+"""How long zero-log work is kept at most."""
+# Of the memory that zero-log work may take; what is left is for originals, pages and analyses.
+_SHARES = {WORK_EPHEMERAL: 16, FACTS_EPHEMERAL: 8, IDEMPOTENCY_EPHEMERAL: 16}
 _HOUR = 3_600.0
 _DAY = 24 * _HOUR
 
@@ -43,6 +63,26 @@ def work_subject(kind: str, lane_name: str) -> str:
 def fact_subject(service: str) -> str:
     """Where a service reports what came of its tasks."""
     return f"facts.{service}"
+
+
+def ephemeral_work_subject(kind: str, lane_name: str, job_id: str) -> str:
+    """Where a zero-log task goes; `*` as the job for all of a kind and lane. The job's are erased by its subject."""
+    return f"zlwork.{kind}.{lane_name}.{job_id}"
+
+
+def ephemeral_fact_subject(service: str, job_id: str) -> str:
+    """Where a service reports what came of a zero-log task."""
+    return f"zlfacts.{service}.{job_id}"
+
+
+def ephemeral_subject(organization_id: str, root: str, name: str) -> str:
+    """Where something of a zero-log document is kept; `>` as the name for all of it."""
+    return f"ephemeral.{organization_id}.{root}.{name}"
+
+
+def ephemeral_idempotency_subject(who: str, name: str) -> str:
+    """Where a zero-log request with a key is remembered."""
+    return f"zlidempotency.{who}.{name}"
 
 
 def operator_subject(action: str) -> str:
@@ -88,8 +128,39 @@ def idempotency_subject(who: str, name: str) -> str:
     return f"idempotency.{who}.{name}"
 
 
-def declared(replicas: int) -> list[StreamConfig]:
-    """The streams as they must be, with so many copies in a cluster."""
+def declared(replicas: int, zero_log_bytes: int) -> list[StreamConfig]:
+    """The streams as they must be, with so many copies in a cluster and so much memory for zero-log work."""
+    return [*_lasting(replicas), *_ephemeral(replicas, zero_log_bytes)]
+
+
+def _ephemeral(replicas: int, memory_bytes: int) -> list[StreamConfig]:
+    """Streams whose messages end by their own time, or at the latest when no zero-log work can live any more."""
+    shares = {name: memory_bytes // share for name, share in _SHARES.items()}
+    common = StreamConfig(
+        storage=StorageType.MEMORY,
+        discard=DiscardPolicy.NEW,  # a flood is refused, and takes no more than its share
+        max_age=LONGEST_ZERO_LOG_SECONDS + 60.0,
+        allow_msg_ttl=True,
+        allow_direct=True,
+        num_replicas=replicas,
+    )
+    queue = replace(common, retention=RetentionPolicy.WORK_QUEUE, duplicate_window=120)
+    entries = replace(common, retention=RetentionPolicy.LIMITS, max_msgs_per_subject=1)
+    left = memory_bytes - sum(shares.values())
+    return [
+        replace(queue, name=WORK_EPHEMERAL, subjects=["zlwork.>"], max_bytes=shares[WORK_EPHEMERAL]),
+        replace(queue, name=FACTS_EPHEMERAL, subjects=["zlfacts.>"], max_bytes=shares[FACTS_EPHEMERAL]),
+        replace(entries, name=EPHEMERAL, subjects=["ephemeral.>"], max_bytes=left),
+        replace(
+            entries,
+            name=IDEMPOTENCY_EPHEMERAL,
+            subjects=["zlidempotency.>"],
+            max_bytes=shares[IDEMPOTENCY_EPHEMERAL],
+        ),
+    ]
+
+
+def _lasting(replicas: int) -> list[StreamConfig]:
     return [
         StreamConfig(
             name="WORK",

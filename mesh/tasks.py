@@ -2,11 +2,13 @@
 
 import hashlib
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from typing import Any
 
+from mesh import memory_blobs
 from mesh.bus import Bus
 from mesh.cancellations import Cancellations
-from mesh.streams import fact_subject
+from mesh.streams import ephemeral_fact_subject, fact_subject
 from mesh.worker import GiveUp, Handler
 from pagemesh.analysis.v1.events_pb2 import DocumentAnalyzed
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected, PagesExtracted
@@ -24,7 +26,8 @@ class Report:
 
     def __init__(self, bus: Bus, service: str, task: Task) -> None:
         self._bus = bus
-        self._subject = fact_subject(service)
+        self._expires_at = expiry(task)
+        self._subject = ephemeral_fact_subject(service, task.job_id) if self._expires_at else fact_subject(service)
         self._task = task
 
     async def tell(self, news: News, last: bool = True) -> None:
@@ -55,7 +58,22 @@ class Report:
         # A repeated delivery that finds the same reports under the same id, so the broker drops what it has.
         payload = fact.SerializeToString(deterministic=True)
         digest = hashlib.blake2b(payload, digest_size=12).hexdigest()
-        await self._bus.publish(self._subject, payload, f"{self._task.id}.{self._task.attempt}.{digest}")
+        message_id = f"{self._task.id}.{self._task.attempt}.{digest}"
+        seconds = memory_blobs.seconds_until(self._expires_at) if self._expires_at else None
+        await self._bus.publish(self._subject, payload, message_id, seconds=seconds)
+
+
+def expiry(task: Task) -> datetime | None:
+    """When what a zero-log task is about is forgotten; None for others."""
+    return task.expires_at.ToDatetime(UTC) if task.HasField("expires_at") else None
+
+
+def pages_folder(task: Task) -> str:
+    """Where in the blob store large pages of the task's document go; in memory for zero-log tasks."""
+    expires_at = expiry(task)
+    if expires_at is None:
+        return f"pages/{task.document_id}"
+    return memory_blobs.folder(task.organization_id, task.document_id, expires_at) + "/pages"
 
 
 def failure(task_id: str, job_id: str, attempt: int) -> tuple[bytes, str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from opentelemetry import propagate, trace
-from opentelemetry.trace import SpanKind
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
 from mesh import context
@@ -48,6 +48,15 @@ def _export_spans(service: str, settings: MeshSettings) -> None:
 
 
 @contextmanager
+def _noting(current: Span) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        current.set_status(Status(StatusCode.ERROR, type(error).__name__))
+        raise
+
+
+@contextmanager
 def span(name: str, kind: SpanKind = SpanKind.INTERNAL) -> Iterator[None]:
     """A span below the request's trace; calls and messages sent inside carry it on.
 
@@ -57,7 +66,11 @@ def span(name: str, kind: SpanKind = SpanKind.INTERNAL) -> Iterator[None]:
         yield
         return
     parent = propagate.extract({context.TRACEPARENT_KEY: context.traceparent.get()})
-    with _tracer.start_as_current_span(name, context=parent, kind=kind) as current:
+    # Messages of exceptions may repeat what people sent; so spans are told of no exception but by its type.
+    opened = _tracer.start_as_current_span(
+        name, context=parent, kind=kind, record_exception=False, set_status_on_exception=False
+    )
+    with opened as current, _noting(current):
         if not current.is_recording():
             yield
             return

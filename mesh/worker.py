@@ -3,8 +3,10 @@
 - A message is acknowledged when its handler has returned, and is kept alive by heartbeats until then.
 - A task that nobody wants any more (`Dropped`) is acknowledged as it is.
 - A dependency that is away (`Unavailable`) is waited for with the task in hand; that counts as no failure.
+- Zero-log tasks come on a stream of their own, and go before others of their lane: they have less time.
 - Any other error hands the task back with growing pauses; after `MAX_DELIVERIES`, whatever ended them, it is given up:
-  a copy without secrets goes to `DEAD` and `give_up` reports the failure, so that nothing waits for it for ever.
+  a copy without secrets goes to `DEAD`, unless it is zero-log, and `give_up` reports the failure, so that nothing
+  waits for it for ever.
 """
 
 import asyncio
@@ -24,7 +26,7 @@ from mesh.bus import MESSAGE_ID, Bus
 from mesh.cancellations import Dropped
 from mesh.errors import Unavailable
 from mesh.pull import ACK_WAIT_SECONDS, PullConsumer
-from mesh.streams import LANES, work_subject
+from mesh.streams import LANES, WORK_EPHEMERAL, ephemeral_work_subject, work_subject
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +61,8 @@ class Worker:
         self._waiting: asyncio.PriorityQueue[tuple[int, int, Msg]] = asyncio.PriorityQueue()
         self._numbers = itertools.count()
         self._held: dict[int, Msg] = {}
-        self._consumers = [self._consumer(rank, name) for rank, name in enumerate(LANES)]
+        queues = [queue for lane in LANES for queue in _queues(spec.kind, lane)]
+        self._consumers = [self._consumer(rank, *queue) for rank, queue in enumerate(queues)]
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -92,13 +95,12 @@ class Worker:
         if any(task.done() for task in self._tasks):
             raise Unavailable("A worker loop has ended.", dependency=f"worker.{self._spec.kind}")
 
-    def _consumer(self, rank: int, lane: str) -> PullConsumer:
+    def _consumer(self, rank: int, stream: str, durable: str, subject: str) -> PullConsumer:
         def deliver(message: Msg) -> None:
             self._held[id(message)] = message
             self._waiting.put_nowait((rank, next(self._numbers), message))
 
-        kind = self._spec.kind
-        return PullConsumer(self._bus, "WORK", f"{kind}-{lane}", work_subject(kind, lane), self._spec.prefetch, deliver)
+        return PullConsumer(self._bus, stream, durable, subject, self._spec.prefetch, deliver)
 
     async def _work(self) -> None:
         while True:
@@ -150,8 +152,9 @@ class Worker:
         telemetry.DEAD_LETTERS.labels(self._spec.kind).inc()
         log.error("task given up", extra={"kind": self._spec.kind, "deliveries": deliveries})
         message_id = (message.headers or {}).get(MESSAGE_ID, message.reply)
-        subject, kept = dead.copy(self._spec.kind, message.data)
-        await self._bus.publish(subject, kept, f"dead.{message_id}")
+        if message.metadata.stream != WORK_EPHEMERAL:
+            subject, kept = dead.copy(self._spec.kind, message.data)
+            await self._bus.publish(subject, kept, f"dead.{message_id}")
         await self._spec.give_up(message.data, deliveries)
 
     async def _hand_back(self, message: Msg, seconds: float) -> None:
@@ -166,3 +169,12 @@ class Worker:
             for message in list(self._held.values()):
                 with suppress(NatsError):
                     await message.in_progress()
+
+
+def _queues(kind: str, lane: str) -> list[tuple[str, str, str]]:
+    """Streams, durable consumers and subjects of a lane, in the order in which they are served."""
+    durable = f"{kind}-{lane}"
+    return [
+        (WORK_EPHEMERAL, durable, ephemeral_work_subject(kind, lane, "*")),
+        ("WORK", durable, work_subject(kind, lane)),
+    ]

@@ -55,7 +55,8 @@ class Analyst:
 
     async def _pages(self, document_id: str) -> list[Page]:
         request = StreamPagesRequest(document_id=document_id, include_lines=True)
-        return [_slim(response.page) async for response in client.stream(self._documents.StreamPages, request)]
+        found = client.stream(self._documents.StreamPages, request)
+        return [_slim(response.page) async for response in found if response.HasField("page")]
 
 
 def _slim(page: Page) -> Page:

@@ -4,10 +4,11 @@ import asyncio
 from contextlib import suppress
 
 from mesh import process
-from mesh.blobs import Blobs
 from mesh.errors import Unavailable
 from mesh.revocations import Revocations
-from services.gateway.entry_link import EntryLink
+from mesh.storage import Storage
+from mesh.streams import IDEMPOTENCY, IDEMPOTENCY_EPHEMERAL
+from services.gateway.entry_link import EntryLink, LinkedEntries
 from services.gateway.neighbours import Neighbours
 from services.gateway.quota_link import QuotaLink
 from services.gateway.server import HttpServer, allow_connections
@@ -24,8 +25,9 @@ def main() -> None:
     async def serve(stop: asyncio.Event) -> None:
         neighbours, link = Neighbours.connect(settings), StatusLink()
         quotas, entries = QuotaLink(), EntryLink()
-        blobs, revocations = Blobs(settings.storage_url), Revocations(complete=False)
-        gateway = Gateway(settings, neighbours, blobs, lambda: link.connected, revocations, quotas, entries)
+        blobs, revocations = Storage(settings.storage_url, entries.bus), Revocations(complete=False)
+        remembered = (LinkedEntries(entries, stream) for stream in (IDEMPOTENCY, IDEMPOTENCY_EPHEMERAL))
+        gateway = Gateway(settings, neighbours, blobs, lambda: link.connected, revocations, quotas, *remembered)
         server = HttpServer(gateway.app, settings)
         gateway.traffic.connections = server.connections
         async with asyncio.TaskGroup() as group:

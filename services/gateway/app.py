@@ -33,6 +33,25 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.traffic import Traffic
 from services.gateway.warm import WarmPolls
 
+_READABLE_BY_BROWSERS = (
+    "API-Version",
+    "Content-Disposition",
+    "Content-Range",
+    "ETag",
+    "Idempotency-Replayed",
+    "Link",
+    "Location",
+    "Preference-Applied",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "X-RateLimit-Limit",
+    "X-RateLimit-Remaining",
+    "X-RateLimit-Reset",
+    "X-Request-ID",
+    "X-Zero-Log",
+)
+
 
 def build(
     endpoints: Sequence[AnyEndpoint],

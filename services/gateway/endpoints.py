@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from mesh import scopes
 from mesh.identity import Identity
+from services.gateway import zero_log
 from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
 from services.gateway.dry_runs import DryRun, Estimate, Valid, valid
@@ -26,6 +27,7 @@ from services.gateway.idempotency import Claim, Earlier, Idempotency, Origin, re
 from services.gateway.problems import NOT_FOUND
 from services.gateway.traffic import ROUTE
 from services.gateway.validation import NoBody, NoQuery, parse_json, read_json, read_query
+from services.gateway.zero_log import ZeroLog
 
 B = TypeVar("B", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
@@ -48,6 +50,8 @@ class Call(Generic[B, Q]):
     origin: Origin = field(default_factory=Origin)
     """Gives new things their ids."""
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
+    zero_log: ZeroLog | None = None
+    """Set for requests of which nothing may leave memory, at endpoints that take such."""
 
     @property
     def is_form(self) -> bool:
@@ -103,6 +107,8 @@ class Endpoint(Generic[B, Q]):
     """Set where a repeat is answered as the first request was."""
     estimate: Callable[[Call[B, Q]], Awaitable[Estimate]] | None = None
     """Set where `?dry_run=true` has the call validated and estimated instead of carried out."""
+    zero_log: Callable[[Any], Awaitable[ZeroLog | None]] | None = None
+    """Set where work can be kept in memory alone: whether it is, of the call."""
     counted: bool = True
     """Whether it counts against the limits, of the address when it is public."""
     within_plan: bool = True
@@ -143,6 +149,8 @@ class Desk:
     async def serve(self, endpoint: AnyEndpoint, request: Request) -> Response:
         """The answer. Raises a PagemeshError."""
         caller = await self._admitted(endpoint, request)
+        if endpoint.zero_log is not None and zero_log.asks(request.headers):
+            zero_log.mark(request.scope)  # whatever comes of it, an error too
         ids = _ids(request.path_params)
         query = read_query(request.scope["query_string"], endpoint.query)
         raw, body = b"", NoBody()
@@ -150,6 +158,10 @@ class Desk:
             raw = await read_json(request, endpoint.body_bytes or self._json_body_bytes)
             body = parse_json(raw, endpoint.body)
         call = Call(request, body, query, caller, ids)
+        if endpoint.zero_log is not None:
+            call = replace(call, zero_log=await endpoint.zero_log(call))
+        if call.zero_log is not None and call.zero_log.is_asked:
+            zero_log.mark(request.scope)
         key = read_key(request.headers) if endpoint.keyed else None
         if endpoint.estimate is not None and query.dry_run:
             return valid(await endpoint.estimate(call))  # never remembered: it made nothing
@@ -161,7 +173,9 @@ class Desk:
         has_form = endpoint.form is not None and (endpoint.body is NoBody or call.is_form)
         if not has_form:
             fingerprint.take_body(raw)
-        begun = await self._idempotency.begin(_claim(endpoint, call, key), b"" if has_form else fingerprint.digest())
+        begun = await self._idempotency.begin(
+            _claim(endpoint, call, key), b"" if has_form else fingerprint.digest(), call.zero_log
+        )
         if isinstance(begun, Earlier):
             if has_form:
                 await _read_again(call, fingerprint, begun.content_bytes)

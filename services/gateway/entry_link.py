@@ -1,14 +1,13 @@
-"""The gateway's entries on the broker, on a connection of their own: answers hold up neither counts nor status."""
+"""What the gateway keeps and reads on the broker, on a connection of its own: it holds up neither counts nor status."""
 
 from mesh.bus import Bus
 from mesh.entries import Entries, Entry
 from mesh.errors import Unavailable
-from mesh.streams import IDEMPOTENCY
 from services.gateway.settings import GatewaySettings
 
 
 class EntryLink:
-    """Entries that are there as soon as the broker is; before, no request with an idempotency key is carried out."""
+    """A connection that is there as soon as the broker is; before, nothing that needs it is done."""
 
     def __init__(self) -> None:
         self._bus: Bus | None = None
@@ -16,6 +15,25 @@ class EntryLink:
     async def open(self, settings: GatewaySettings) -> None:
         """Waits for the broker."""
         self._bus = await Bus.connect(settings)
+
+    def bus(self) -> Bus:
+        """The connection. Raises Unavailable."""
+        if self._bus is None:
+            raise Unavailable("The message broker is away.", dependency="nats")
+        return self._bus
+
+    async def close(self) -> None:
+        """Closes the connection."""
+        if self._bus is not None:
+            await self._bus.close()
+
+
+class LinkedEntries:
+    """Entries of one stream on the link."""
+
+    def __init__(self, link: EntryLink, stream: str) -> None:
+        self._link = link
+        self._stream = stream
 
     async def put(self, subject: str, payload: bytes, replaces: int, seconds: int) -> int | None:
         """See mesh.entries.Entries."""
@@ -33,13 +51,6 @@ class EntryLink:
         """See mesh.entries.Entries."""
         await self._entries.drop(revision)
 
-    async def close(self) -> None:
-        """Closes the connection."""
-        if self._bus is not None:
-            await self._bus.close()
-
     @property
     def _entries(self) -> Entries:
-        if self._bus is None:
-            raise Unavailable("The message broker is away.", dependency="nats")
-        return Entries(self._bus, IDEMPOTENCY)
+        return Entries(self._link.bus(), self._stream)

@@ -8,7 +8,8 @@ What it keeps is *warm*, good to answer a poll with, only as long as it can be t
 - a finished one for 60 s, but for a failed one, which can be tried again: that counts as unfinished.
 
 Otherwise the next poll asks the record, once for all who wait. Messages may be lost or come twice or late: an older
-revision never replaces a newer one. A job that is told as gone, since its document was deleted, is forgotten at once.
+revision never replaces a newer one. A job that is told as gone, since its document was deleted, is forgotten at once,
+and a zero-log job when its time is up.
 """
 
 import asyncio
@@ -110,6 +111,7 @@ class Feed:
         self._waiting: dict[Key, set[Visit]] = {}
         self._continuity = Continuity()
         self._gone: OrderedDict[Key, None] = OrderedDict()
+        self._ending: dict[Key, asyncio.TimerHandle] = {}
         self._closed = False
         self._watchers: list[Watcher] = []
 
@@ -150,6 +152,8 @@ class Feed:
                 watcher.told(job)
         known.known_at = time.monotonic()
         known.fresh_until = known.known_at + (FINISHED_SECONDS if known.final else UNFINISHED_SECONDS)
+        if job.HasField("expires_at"):
+            self._forget_in_time(key, known)
         self._entries.move_to_end(key)
         if len(self._entries) > self._capacity:
             self._entries.popitem(last=False)
@@ -230,8 +234,21 @@ class Feed:
     def close(self) -> None:
         """Lets everybody who waits go with what is known."""
         self._closed = True
+        for timer in self._ending.values():
+            timer.cancel()
         for key in list(self._waiting):
             self._wake(key)
+
+    def _forget_in_time(self, key: Key, known: Entry) -> None:
+        """A zero-log job is not remembered longer than it is kept."""
+        left = known.job.expires_at.ToMilliseconds() / 1_000 - time.time()
+        known.fresh_until = min(known.fresh_until, time.monotonic() + left)
+        if key not in self._ending:
+            self._ending[key] = asyncio.get_running_loop().call_later(max(0.0, left), self._expire, key)
+
+    def _expire(self, key: Key) -> None:
+        del self._ending[key]
+        self.forget(key)
 
     async def _asked(self, key: Key) -> Entry:
         task = self._asking.get(key)

@@ -7,7 +7,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh import context, telemetry
-from services.gateway import admission
+from services.gateway import admission, zero_log
 from services.gateway.surfaces import version_of
 from services.gateway.traffic import HTTP_SECONDS, ROUTE
 
@@ -35,6 +35,7 @@ class Framed:
                 answer[context.REQUEST_ID_KEY] = request_id
                 answer.setdefault("api-version", version_of(scope["path"]))
                 answer.raw.extend(admission.headers_of(scope))
+                zero_log.say(scope, answer)
             await send(message)
 
         try:

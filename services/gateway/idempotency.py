@@ -15,7 +15,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Protocol
 
@@ -24,11 +24,12 @@ from starlette.responses import Response
 
 from mesh.entries import ABSENT, Entry
 from mesh.errors import IllegalState, InvalidArgument, PagemeshError, Unavailable
-from mesh.streams import idempotency_subject
+from mesh.streams import ephemeral_idempotency_subject, idempotency_subject
 from pagemesh.gateway.v1 import idempotency_pb2
 from pagemesh.gateway.v1.idempotency_pb2 import KeyedRequest
 from services.gateway import problems
 from services.gateway.sealing import Box, Sealing
+from services.gateway.zero_log import ZeroLog
 
 HEADER = "idempotency-key"
 REPLAYED = "idempotency-replayed"
@@ -106,19 +107,29 @@ class Idempotency:
     """Remembers answers."""
 
     def __init__(
-        self, entries: EntryStore, sealing: Sealing, terms: Terms, clock: Callable[[], float] = time.time
+        self,
+        entries: EntryStore,
+        memory: EntryStore,
+        sealing: Sealing,
+        terms: Terms,
+        clock: Callable[[], float] = time.time,
     ) -> None:
+        """`memory` remembers zero-log requests, each no longer than what comes of it is kept."""
         self._entries = entries
+        self._memory = memory
         self._sealing = sealing
         self._terms = terms
         self._clock = clock
 
-    async def begin(self, claim: Claim, fingerprint: bytes) -> "Attempt | Earlier":
+    async def begin(self, claim: Claim, fingerprint: bytes, zero_log: ZeroLog | None = None) -> "Attempt | Earlier":
         """The right to carry the request out, or what came of it before; no fingerprint for what is not read yet.
 
         Raises InvalidArgument (IDEMPOTENCY_KEY_REUSED), IllegalState (REQUEST_IN_PROGRESS), Unavailable.
         """
-        slot = _Slot(self._entries, self._sealing.box((claim.owner, *claim.scope), claim.key), claim, self._terms)
+        if zero_log is not None:  # another endpoint, as it were: neither is ever answered with what the other made
+            claim = replace(claim, scope=(*claim.scope, "zero-log"))
+        box = self._sealing.box((claim.owner, *claim.scope), claim.key)
+        slot = _Slot(self._memory if zero_log else self._entries, box, claim, self._terms, zero_log)
         ours = KeyedRequest(
             state=_RUNNING, attempt=secrets.token_hex(8), seed=str(self._seed(claim)), fingerprint=fingerprint
         )
@@ -131,16 +142,16 @@ class Idempotency:
             entry, theirs = found
             if theirs.state == _ANSWERED:
                 return Earlier(theirs)
-            await self._require_free(entry, theirs, fingerprint)
+            await self._require_free(slot, entry, theirs, fingerprint)
             ours.seed = theirs.seed
             if revision := await slot.write(ours, entry.revision):
                 return Attempt(slot, ours, revision, is_repeat=True)
         raise in_progress()
 
-    async def _require_free(self, entry: Entry, theirs: KeyedRequest, fingerprint: bytes) -> None:
+    async def _require_free(self, slot: "_Slot", entry: Entry, theirs: KeyedRequest, fingerprint: bytes) -> None:
         if theirs.fingerprint and fingerprint and theirs.fingerprint != fingerprint:
             raise reused()
-        if theirs.state == _RUNNING and await self._entries.age(entry) < self._terms.lease:
+        if theirs.state == _RUNNING and await slot.age(entry) < self._terms.lease:
             raise in_progress()
 
     def _seed(self, claim: Claim) -> uuid.UUID:
@@ -256,15 +267,20 @@ class Attempt:
 class _Slot:
     """The entry of one key."""
 
-    def __init__(self, entries: EntryStore, box: Box, claim: Claim, terms: Terms) -> None:
+    def __init__(
+        self, entries: EntryStore, box: Box, claim: Claim, terms: Terms, zero_log: ZeroLog | None = None
+    ) -> None:
         self._entries = entries
         self._box = box
-        self._subject = idempotency_subject(claim.owner, box.name)
+        subject_of = idempotency_subject if zero_log is None else ephemeral_idempotency_subject
+        self._subject = subject_of(claim.owner, box.name)
+        self._zero_log = zero_log
         self.terms = terms
 
     async def write(self, request: KeyedRequest, replaces: int) -> int | None:
         sealed = self._box.seal(request.SerializeToString())
-        return await self._entries.put(self._subject, sealed, replaces, self.terms.remembered)
+        seconds = self.terms.remembered if self._zero_log is None else self._zero_log.seconds
+        return await self._entries.put(self._subject, sealed, replaces, seconds)
 
     async def read(self) -> tuple[Entry, KeyedRequest] | None:
         entry = await self._entries.get(self._subject)
@@ -272,6 +288,9 @@ class _Slot:
 
     async def drop(self, revision: int) -> None:
         await self._entries.drop(revision)
+
+    async def age(self, entry: Entry) -> float:
+        return await self._entries.age(entry)
 
 
 def reused() -> InvalidArgument:

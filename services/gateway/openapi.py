@@ -17,6 +17,7 @@ from services.gateway.surfaces import version_of
 from services.gateway.surfaces.platform import PREFIX
 from services.gateway.surfaces.platform.shapes import Problem
 from services.gateway.validation import LooseQuery, NoBody, NoQuery
+from services.gateway.zero_log import HEADER, TTL_HEADER
 
 DOCUMENTS = {"/openapi.json": ("All", ""), f"{PREFIX}/openapi.json": ("Platform", PREFIX)}
 """Where documents are, what each is called, and how the paths begin that it describes."""
@@ -26,7 +27,7 @@ _JSON = "application/json"
 _KEY = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"  # HTTP takes blanks around a value away
 _NO_QUERY = (NoQuery, LooseQuery)
 _PARAMETER = re.compile(r"{(\w+)}")
-_MAY_EXPIRE = {"document_id", "job_id"}
+_MAY_EXPIRE = {"document_id", "job_id", "task_id"}
 
 
 def with_documents(endpoints: Sequence[AnyEndpoint]) -> list[AnyEndpoint]:
@@ -157,7 +158,8 @@ def _parameters(endpoint: AnyEndpoint, schemas: _Schemas) -> list[dict[str, Any]
         query = _without_null(schemas.inline(endpoint.query))
         parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in query["properties"].items()]
     key = [_header_parameter("Idempotency-Key", minLength=1, maxLength=255, pattern=_KEY)] if endpoint.keyed else []
-    return [*parameters, *map(_header_parameter, endpoint.request_headers), *key]
+    private = map(_header_parameter, (HEADER, TTL_HEADER) if endpoint.zero_log else ())
+    return [*parameters, *map(_header_parameter, endpoint.request_headers), *key, *private]
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -182,8 +184,9 @@ def _header_parameter(name: str, **limits: int | str) -> dict[str, Any]:
 def _responses(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
     counted = openapi_headers.COUNTED if endpoint.counted else ()
     replayed = ("Idempotency-Replayed",) if endpoint.keyed else ()
+    private = (HEADER,) if endpoint.zero_log else ()
     responses = {
-        str(status): _response(status, answer, schemas, (*replayed, *counted))
+        str(status): _response(status, answer, schemas, (*replayed, *private, *counted))
         for status, answer in endpoint.answers.items()
     }
     problem = {_JSON: {"schema": schemas.of(Problem)}}

@@ -36,10 +36,11 @@ _REASON_STATUS = {
     "FILE_TOO_LARGE": 413,
     "INVALID_FILE_TYPE": 400,
     "EMPTY_FILE": 400,
-    "EXPIRED": 410,
     "BODY_TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "RANGE_NOT_SATISFIABLE": 416,
+    "EXPIRED": 410,
+    "EPHEMERAL_LOST": 410,
     VALIDATION: 422,
     "IDEMPOTENCY_KEY_REUSED": 422,
     "ADDRESS_NOT_ALLOWED": 422,
@@ -51,7 +52,7 @@ _BLAMED_FIELD = {
     "INVALID_OUTPUT_SCHEMA": "options.output_schema",
     "OUTPUT_SCHEMA_UNSUPPORTED": "options.output_schema",
 }
-_FOR_HEADERS = ("challenge", "retry_after", "content_range")
+_FOR_HEADERS = ("challenge", "retry_after", "content_range", "zero_log")
 # One body for everything that is not there, so that somebody else's looks like nothing at all.
 _DEFECT = errors.Internal("Something went wrong on our side.")
 NOT_FOUND = errors.NotFound("There is no such thing.")
@@ -108,6 +109,8 @@ def _worded(error: errors.PagemeshError) -> errors.PagemeshError:
 
 
 def _headers(error: errors.PagemeshError, status: int) -> dict[str, str]:
+    if "zero_log" in error.details:
+        return {"cache-control": "no-store", "x-zero-log": "true"}
     if status == HTTPStatus.UNAUTHORIZED:
         return {"www-authenticate": error.details.get("challenge", 'Bearer realm="pagemesh"')}
     if error.reason == "INSUFFICIENT_SCOPE":  # RFC 6750 section 3.1

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, SecretStr, field_validator
 from pydantic_settings import NoDecode
 
 from mesh.settings import MeshSettings
+from mesh.streams import LONGEST_ZERO_LOG_SECONDS
 from services.gateway.plans import PLANS, Plan
 from services.gateway.quotas import ADDRESS, TIERS, WindowLimits
 
@@ -40,6 +41,10 @@ class GatewaySettings(MeshSettings):
     """How long a gateway that does not say so any more is believed to be at work on such a request."""
     idempotency_secret: SecretStr = SecretStr("")
     """Seals remembered answers together with the clients' keys; the same for all gateways of an installation."""
+    zero_log_default_seconds: int = Field(default=900, ge=1, le=LONGEST_ZERO_LOG_SECONDS)
+    """How long zero-log work is kept when the request does not say."""
+    zero_log_min_seconds: int = Field(default=60, ge=1, le=LONGEST_ZERO_LOG_SECONDS)
+    """The least that a request may say."""
     limits: dict[str, WindowLimits] = Field(default_factory=lambda: dict(TIERS))
     """Requests by tier and window, JSON in the environment; what it leaves out stays as it is."""
     plans: dict[str, Plan] = Field(default_factory=lambda: dict(PLANS))

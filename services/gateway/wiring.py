@@ -54,6 +54,7 @@ from services.gateway.surfaces.tasks.acceptance import Acceptance
 from services.gateway.surfaces.tasks.tasks import Tasks
 from services.gateway.surfaces.tasks.templates import Templates
 from services.gateway.traffic import Traffic
+from services.gateway.zero_log import ZeroLogTerms
 
 _USAGE = "usage.read"
 _LOOK_SECONDS = 0.25
@@ -71,6 +72,7 @@ class Gateway:
         revocations: Revocations,
         counting: Counting,
         entries: EntryStore,
+        memory: EntryStore,
     ) -> None:
         self._neighbours = neighbours
         self._blobs = blobs
@@ -90,10 +92,11 @@ class Gateway:
         admission = Admission(Limiter(counting), organizations, usage, self.meter, settings)
         readiness = Readiness(self._checks())
         terms = Terms(settings.idempotency_seconds, settings.idempotency_lease_seconds)
-        idempotency = Idempotency(entries, Sealing(settings.idempotency_secret.get_secret_value()), terms)
         callbacks = CallbackPolicy(settings.allowed_private_networks)
-        acceptance = Acceptance(neighbours, organizations, usage, settings, callbacks)
-        self.runs = Runs(neighbours, organizations, usage, settings, callbacks)
+        idempotency = Idempotency(entries, memory, Sealing(settings.idempotency_secret.get_secret_value()), terms)
+        zero_log = ZeroLogTerms(organizations, settings)
+        acceptance = Acceptance(neighbours, organizations, usage, settings, callbacks, zero_log)
+        self.runs = Runs(neighbours, organizations, usage, settings, callbacks, zero_log)
         surfaces = (
             Accounts(neighbours, revocations),
             SignIn(neighbours, revocations),
@@ -102,13 +105,13 @@ class Gateway:
             Clients(neighbours, revocations),
             OAuth(neighbours, revocations, settings.public_url),
             organizations_surface.Organizations(neighbours, revocations, organizations),
-            Documents(neighbours, organizations, usage, blobs, self.feed, settings, callbacks),
+            Documents(neighbours, organizations, usage, blobs, self.feed, settings, callbacks, zero_log),
             Pages(neighbours),
             Jobs(neighbours, self.feed, access),
-            Analyses(neighbours, self.feed, callbacks),
+            Analyses(neighbours, self.feed, callbacks, zero_log),
             JobControl(neighbours, self.feed),
             Webhooks(neighbours, callbacks),
-            Tasks(neighbours, organizations, acceptance, self.feed, access),
+            Tasks(neighbours, organizations, acceptance, self.feed, access, zero_log),
             Templates(neighbours),
             self.runs,
             UsageReport(usage),

@@ -13,6 +13,7 @@ import time
 
 from mesh.blobs import Blobs
 from mesh.errors import PagemeshError
+from mesh.memory_blobs import is_ephemeral
 from mesh.sandbox import Sandbox, SandboxError
 from mesh.seal import Sealer
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
@@ -40,13 +41,17 @@ class Arrivals:
         self._max_bytes = max_bytes
         self._reading: set[asyncio.Task[DocumentInspected | Failure]] = set()
 
-    async def read(self, document_id: str, stored: Stored, config: JobConfig) -> Arrival | None:
-        """What the document holds, sealed; None when it is left to the tasks. Raises nothing."""
-        if stored.size > self._max_bytes or not self._blobs.is_local or self._sandbox.turns > MOST_TURNS:
+    async def read(self, folder: str, stored: Stored, config: JobConfig) -> Arrival | None:
+        """What the document holds, sealed; None when it is left to the tasks. Large pages go to the folder.
+
+        Raises nothing.
+        """
+        is_near = self._blobs.is_local or is_ephemeral(stored.key)
+        if stored.size > self._max_bytes or not is_near or self._sandbox.turns > MOST_TURNS:
             return None
         began = time.perf_counter()
         source = Source(storage_key=stored.key, mime_type=stored.mime_type, password=config.password)
-        reading = asyncio.create_task(self._reader.look(source, config.mode, document_id))
+        reading = asyncio.create_task(self._reader.look(source, config.mode, folder))
         self._reading.add(reading)
         reading.add_done_callback(self._done)
         # One that takes longer is not cancelled, which would cost a child.

@@ -7,6 +7,7 @@ moment included; the sandboxed child opens it by the descriptor that this proces
 import os
 import tempfile
 from collections.abc import AsyncIterator
+from typing import IO
 
 from mesh.errors import InvalidArgument
 from mesh.sandbox import HandlerFailed, Sandbox, SandboxError
@@ -32,7 +33,7 @@ class Previews:
 
     async def of(self, config: PreviewConfig, chunks: AsyncIterator[bytes]) -> PreviewResponse:
         """What the file holds. Raises InvalidArgument for a file whose job would fail, TooMuch FILE_TOO_LARGE."""
-        with tempfile.TemporaryFile(prefix="pagemesh-preview-") as file:
+        with _nameless(config.zero_log) as file:
             mime_type = await upload.spool(file, chunks, config.max_bytes)
             request = ReadRequest(
                 path=f"/proc/{os.getpid()}/fd/{file.fileno()}",
@@ -77,6 +78,13 @@ class Previews:
             if frame.HasField("failure"):
                 raise _refusal(frame.failure)
         return frames
+
+
+def _nameless(in_memory: bool) -> IO[bytes]:
+    """A file that nobody else can open, and that is gone when it is closed."""
+    if in_memory:
+        return os.fdopen(os.memfd_create("preview"), "w+b")
+    return tempfile.TemporaryFile(prefix="pagemesh-preview-")
 
 
 def _refusal(failure: Failure) -> InvalidArgument:

@@ -8,6 +8,7 @@ from typing import IO, TYPE_CHECKING
 from mesh import client
 from mesh.blobs import Blobs
 from mesh.errors import IllegalState
+from mesh.memory_files import memory_file
 from mesh.sandbox import HandlerFailed, Sandbox, SandboxError
 from pagemesh.results.v1.job_pb2 import Document, DocumentState
 from pagemesh.results.v1.outcome_pb2 import Failure
@@ -40,11 +41,12 @@ class SearchablePdfs:
             async for piece in self._blobs.stream(document.storage_key):
                 yield piece
             return
-        path = await self._blobs.local_path(document.storage_key)
-        request = ReadRequest(path=str(path), mime_type=document.mime_type, searchable=True, recognized=recognized)
         # A child is not kept for as long as somebody takes to read.
-        with tempfile.TemporaryFile() as made:
-            await self._make(request, made)
+        with memory_file() if document.zero_log else tempfile.TemporaryFile() as made:
+            async with self._blobs.opened(document.storage_key) as path:
+                request = ReadRequest(path=str(path), mime_type=document.mime_type, searchable=True)
+                request.recognized.extend(recognized)
+                await self._make(request, made)
             made.seek(0)
             while piece := made.read(_CHUNK):
                 yield piece

@@ -6,13 +6,13 @@ import grpc
 
 from mesh import client
 from mesh.addresses import Allowed
-from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.cancellations import Cancellations
 from mesh.outgoing import outgoing_client
 from mesh.sandbox import Limits, Sandbox
 from mesh.seal import ARRIVAL_SEAL, Sealer
 from mesh.server import MeshServer, ServiceSpec
+from mesh.storage import Storage
 from mesh.tasks import give_up, handler
 from mesh.verifier import remote_verifier
 from mesh.worker import Worker, WorkerSpec
@@ -36,7 +36,7 @@ _STEP_SECONDS = 20.0
 async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
     """Runs the service until `stop` is set, then drains."""
     bus = await Bus.connect(settings)
-    blobs = Blobs(settings.storage_url)
+    blobs = Storage(settings.storage_url, lambda: bus)
     sandbox = _sandbox(settings)
     await sandbox.start()
     reader = Reader(sandbox, blobs)

@@ -26,6 +26,7 @@ from pagemesh.results.v1.job_pb2 import Document
 from pagemesh.results.v1.results_pb2 import Arrival, SubmitJobRequest
 from services.ingest import upload
 from services.ingest.arrival import Arrivals
+from services.ingest.place import Place
 from services.ingest.preview import Previews
 from services.ingest.searchable_pdfs import SearchablePdfs
 
@@ -96,13 +97,14 @@ class IngestServicer(IngestServiceServicer):
         # Both before anything is stored.
         document_id = owned(organization_id, config.document_id, "document_id")
         to_uuid(config.job_id, "job_id")
+        place = Place.of(config, organization_id, str(document_id))
         async with _heard_out(request_iterator):
             await self._languages.require(config.job.languages)
             chunks = _chunks(config, request_iterator)
-            stored = await upload.store(self._blobs, organization_id, chunks, config.max_bytes, config.plain_text)
-        arrival = await self._arrivals.read(str(document_id), stored, config.job)
+            stored = await upload.store(self._blobs, place.originals, chunks, config.max_bytes, config.plain_text)
+        arrival = await self._arrivals.read(place.pages, stored, config.job)
         try:
-            response = await client.call(self._jobs.SubmitJob, _submission(config, stored, arrival))
+            response = await client.call(self._jobs.SubmitJob, _submission(config, place, stored, arrival))
         except PagemeshError as error:
             if not isinstance(error, Unavailable | DeadlineExceeded):  # else it may have been recorded all the same
                 await self._blobs.delete(stored.key)
@@ -164,7 +166,7 @@ async def _chunks(
         yield request.chunk
 
 
-def _submission(config: UploadConfig, stored: upload.Stored, arrival: Arrival | None) -> SubmitJobRequest:
+def _submission(config: UploadConfig, place: Place, stored: upload.Stored, arrival: Arrival | None) -> SubmitJobRequest:
     document = Document(
         id=config.document_id,
         original_filename=upload.display_name(config.original_filename),
@@ -172,6 +174,7 @@ def _submission(config: UploadConfig, stored: upload.Stored, arrival: Arrival | 
         mime_type=stored.mime_type,
         sha256=stored.sha256,
         storage_key=stored.key,
+        expires_at=place.expires_at,
     )
     return SubmitJobRequest(
         document=document,
@@ -181,4 +184,5 @@ def _submission(config: UploadConfig, stored: upload.Stored, arrival: Arrival | 
         arrival=arrival,
         job_type=config.job_type,
         run=config.run if config.HasField("run") else None,
+        zero_log=config.zero_log if config.HasField("zero_log") else None,
     )

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import IO
 from uuid import uuid4
 
-from mesh.blobs import Blobs, BlobWriter
+from mesh.blobs import Blobs, Writer
 from mesh.errors import InvalidArgument, TooMuch
 from services.ingest.sniff import PLAIN_TEXT, sniff
 
@@ -35,9 +35,9 @@ class Stored:
 
 
 async def store(
-    blobs: Blobs, organization_id: str, chunks: AsyncIterator[bytes], max_bytes: int, plain_text: bool = False
+    blobs: Blobs, folder: str, chunks: AsyncIterator[bytes], max_bytes: int, plain_text: bool = False
 ) -> Stored:
-    """Stores the bytes under a new key; nothing stays behind when this raises.
+    """Stores the bytes under a new key in the folder; nothing stays behind when this raises.
 
     Raises InvalidArgument EMPTY_FILE or INVALID_FILE_TYPE, also of plain text that is no UTF-8, TooMuch FILE_TOO_LARGE
     as soon as a byte, or a character of plain text, is too many, Unavailable.
@@ -45,7 +45,7 @@ async def store(
     checked = _decodable(chunks) if plain_text else chunks
     async with aclosing(_measured(checked, max_bytes)) as measured:  # type: ignore[type-var]  # a generator it is
         first, mime_type = (await _head(measured), PLAIN_TEXT) if plain_text else await _recognized(measured)
-        key = f"originals/{organization_id}/{uuid4()}{_SUFFIXES[mime_type]}"
+        key = f"{folder}/{uuid4()}{_SUFFIXES[mime_type]}"
         digest = hashlib.sha256()
         async with blobs.writer(key) as writer:
             size = await _write(writer, digest, first, measured)
@@ -113,7 +113,7 @@ async def _head(chunks: AsyncIterator[bytes]) -> bytes:
     return head
 
 
-async def _write(writer: BlobWriter, digest: "hashlib._Hash", first: bytes, rest: AsyncIterator[bytes]) -> int:
+async def _write(writer: Writer, digest: "hashlib._Hash", first: bytes, rest: AsyncIterator[bytes]) -> int:
     size = 0
     piece: bytes | None = first
     while piece is not None:

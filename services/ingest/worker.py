@@ -7,7 +7,7 @@ from mesh import pages
 from mesh.blobs import Blobs
 from mesh.errors import NotFound
 from mesh.sandbox import HandlerFailed, Sandbox, SandboxError
-from mesh.tasks import Report
+from mesh.tasks import Report, pages_folder
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected, PagesExtracted
 from pagemesh.results.v1.job_pb2 import ReadMode
 from pagemesh.results.v1.outcome_pb2 import Failure, PageOutcome
@@ -36,13 +36,13 @@ class Reader:
 
     async def inspect(self, task: Task, report: Report) -> None:
         """Reports pages and metadata, with the text of a small document, or why the document cannot be opened."""
-        source, mode = task.inspect.source, task.inspect.mode
+        source, mode, folder = task.inspect.source, task.inspect.mode, pages_folder(task)
         # When reading on the way ends the child, inspection alone may do, and each page is then tried by itself.
         try:
             try:
-                found = await self.look(source, mode, task.document_id)
+                found = await self.look(source, mode, folder)
             except SandboxError:
-                found = await self.look(source, mode, task.document_id, read_small=False)
+                found = await self.look(source, mode, folder, read_small=False)
         except NotFound as error:
             return await report.fail(error.code, error.message)
         except SandboxError as error:
@@ -52,22 +52,22 @@ class Reader:
         return await report.tell(_fitting(found))
 
     async def look(
-        self, source: Source, mode: "ReadMode.ValueType", document_id: str, read_small: bool = True
+        self, source: Source, mode: "ReadMode.ValueType", folder: str, read_small: bool = True
     ) -> DocumentInspected | Failure:
         """Pages and metadata, with the text of a small document; or why it cannot be opened.
 
+        Large pages go to the folder.
+
         Raises NotFound, Unavailable, SandboxError.
         """
-        request = await self._request(source, mode)
-        request.inspect, request.read_small = True, read_small
         found, failure = DocumentInspected(), None
-        async for frame in self._frames(request):
+        async for frame in self._frames(source, ReadRequest(mode=mode, inspect=True, read_small=read_small)):
             if frame.HasField("failure"):
                 failure = frame.failure
             elif frame.HasField("inspected"):
                 found = frame.inspected
             else:
-                found.outcomes.append(await self._outcome(frame, document_id))
+                found.outcomes.append(await self._outcome(frame, folder))
         return failure or found
 
     async def extract(self, task: Task, report: Report) -> None:
@@ -94,14 +94,13 @@ class Reader:
         self, task: Task, left: list[int], collected: list[PageOutcome], report: Report
     ) -> Failure | None:
         """Reads the pages left, taking each from `left` when it is read; answers why the document cannot be opened."""
-        request = await self._request(task.extract.source, task.extract.mode)
-        request.pages.extend(left)
         failure = None
-        async for frame in self._frames(request):
+        request = ReadRequest(mode=task.extract.mode, pages=left)
+        async for frame in self._frames(task.extract.source, request):
             if frame.HasField("failure"):
                 failure = frame.failure
                 continue
-            outcome = await self._outcome(frame, task.document_id)
+            outcome = await self._outcome(frame, pages_folder(task))
             left.remove(outcome.number)
             collected.append(outcome)
             if sum(one.ByteSize() for one in collected) > FACT_BYTES:
@@ -109,19 +108,17 @@ class Reader:
                 collected.clear()
         return failure
 
-    async def _request(self, source: Source, mode: "ReadMode.ValueType") -> ReadRequest:
-        path = await self._blobs.local_path(source.storage_key)
-        return ReadRequest(path=str(path), mime_type=source.mime_type, password=source.password, mode=mode)
-
-    async def _frames(self, request: ReadRequest) -> AsyncIterator[ReadFrame]:
+    async def _frames(self, source: Source, request: ReadRequest) -> AsyncIterator[ReadFrame]:
         """To be read to the end: a child that is left early is killed."""
-        async with aclosing(self._sandbox.run(request.SerializeToString())) as frames:
-            async for frame in frames:
-                yield ReadFrame.FromString(frame)
+        async with self._blobs.opened(source.storage_key) as path:
+            request.MergeFrom(ReadRequest(path=str(path), mime_type=source.mime_type, password=source.password))
+            async with aclosing(self._sandbox.run(request.SerializeToString())) as frames:
+                async for frame in frames:
+                    yield ReadFrame.FromString(frame)
 
-    async def _outcome(self, frame: ReadFrame, document_id: str) -> PageOutcome:
+    async def _outcome(self, frame: ReadFrame, folder: str) -> PageOutcome:
         if frame.HasField("page"):
-            return await pages.pack(frame.page, self._blobs, document_id)
+            return await pages.pack(frame.page, self._blobs, folder)
         failure = frame.page_failure
         return pages.failed(failure.page, failure.code, failure.message)
 

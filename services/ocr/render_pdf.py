@@ -9,6 +9,7 @@ from pathlib import Path
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
+from mesh.memory_files import readable
 from services.ocr.faults import PageFault
 from services.ocr.render import POINTS_PER_INCH, RenderedPage, fitting_dpi
 
@@ -32,7 +33,7 @@ def render_pdf(path: Path, number: int, dpi: int, password: str | None) -> Rende
 
 @contextmanager
 def _document(path: Path, password: str | None) -> Iterator[pdfium.PdfDocument]:
-    document = pdfium.PdfDocument(path, password=password)
+    document = pdfium.PdfDocument(readable(path), password=password)
     try:
         if document.get_formtype() != pdfium_c.FORMTYPE_NONE:
             document.init_forms()

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import grpc
 
-from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.cancellations import Cancellations
 from mesh.sandbox import Limits, Sandbox
 from mesh.server import MeshServer, ServiceSpec
+from mesh.storage import Storage
 from mesh.tasks import give_up, handler
 from mesh.verifier import remote_verifier
 from mesh.worker import Worker, WorkerSpec
@@ -33,7 +33,7 @@ async def serve(settings: OcrSettings, stop: asyncio.Event) -> None:
         data = prepare(Path(directory))
         sandbox = _sandbox(settings, data)
         bus, _ = await asyncio.gather(Bus.connect(settings), sandbox.start())
-        blobs = Blobs(settings.storage_url)
+        blobs = Storage(settings.storage_url, lambda: bus)
         reader = PageReader(sandbox, blobs)
         handle = handler(bus, NAME, reader.recognize, await Cancellations.heard_by(bus))
         spec = WorkerSpec("ocr", handle, give_up(bus, NAME), settings.ocr_processes, prefetch=1)

@@ -1,13 +1,12 @@
 """Proto ⇄ domain."""
 
-import asyncio
-import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
 import grpc
 
 from mesh.errors import InvalidArgument
+from mesh.memory_files import memory_file, path_of
 from pagemesh.ocr.v1.ocr_pb2 import (
     Engine,
     ListEnginesRequest,
@@ -43,11 +42,10 @@ class OcrServicer(OcrServiceServicer):
         if request.page < 0:
             raise InvalidArgument("Pages count from 1.", field="page")
         started = time.perf_counter()
-        with tempfile.NamedTemporaryFile(prefix="pagemesh-ocr-") as file:
-            await asyncio.to_thread(file.write, request.content)
-            await asyncio.to_thread(file.flush)
-            languages = request.languages or "eng"
-            read = ReadRequest(path=file.name, mime_type=mime_type, pages=[request.page or 1], languages=languages)
+        with memory_file() as file:
+            file.write(request.content)
+            languages, path = request.languages or "eng", str(path_of(file))
+            read = ReadRequest(path=path, mime_type=mime_type, pages=[request.page or 1], languages=languages)
             page = await self._reader.read(read)
         return RecognizeResponse(page=page, processing_time_ms=int((time.perf_counter() - started) * 1000))
 

@@ -4,7 +4,7 @@ from mesh import pages
 from mesh.blobs import Blobs
 from mesh.errors import InvalidArgument, NotFound, PagemeshError, TooMuch
 from mesh.sandbox import HandlerFailed, Sandbox, SandboxError
-from mesh.tasks import Report
+from mesh.tasks import Report, pages_folder
 from pagemesh.ocr.v1.events_pb2 import PageRecognized
 from pagemesh.results.v1.outcome_pb2 import PageOutcome
 from pagemesh.results.v1.page_pb2 import Page
@@ -44,18 +44,18 @@ class PageReader:
     async def _outcome(self, task: Task) -> PageOutcome:
         wanted = task.ocr
         try:
-            path = await self._blobs.local_path(wanted.source.storage_key)
-            request = ReadRequest(
-                path=str(path),
-                mime_type=wanted.source.mime_type,
-                password=wanted.source.password,
-                pages=[wanted.page],
-                languages=wanted.languages,
-            )
-            page = await self.read(request)
+            async with self._blobs.opened(wanted.source.storage_key) as path:
+                request = ReadRequest(
+                    path=str(path),
+                    mime_type=wanted.source.mime_type,
+                    password=wanted.source.password,
+                    pages=[wanted.page],
+                    languages=wanted.languages,
+                )
+                page = await self.read(request)
         except (InvalidArgument, TooMuch, NotFound) as error:
             return _failed(wanted.page, error)
-        return await pages.pack(page, self._blobs, task.document_id)
+        return await pages.pack(page, self._blobs, pages_folder(task))
 
 
 def _failed(number: int, error: PagemeshError) -> PageOutcome:

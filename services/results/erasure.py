@@ -92,6 +92,10 @@ class Erasure:
         async with self._store.reading() as tables:
             await tables.erasures.record(tombstone)
 
+    async def signed(self, tombstone: Tombstone) -> Tombstone:
+        """What was recorded with `record`, with its receipt unless `auth` is away: then it follows."""
+        return await self._with_receipt(tombstone)
+
     async def mark_due(self, limit: int) -> int:
         """Takes note of things that were hidden and are to go; how many. Raises Unavailable."""
         marked = 0

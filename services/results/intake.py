@@ -38,6 +38,8 @@ _HAND_BACK_SECONDS = 5.0
 class Intake:
     """Takes facts in until cancelled."""
 
+    stream, subject = "FACTS", "facts.>"
+
     def __init__(
         self, bus: Bus, store: Store, blobs: Blobs, outbox: Outbox, status: StatusFeed, forecast: Forecast
     ) -> None:
@@ -49,7 +51,7 @@ class Intake:
         self._forecast = forecast
         self._queue: asyncio.Queue[Msg] = asyncio.Queue()
         self._stopping = False
-        self._consumer = PullConsumer(bus, "FACTS", "results", "facts.>", 2 * _BATCH, self._queue.put_nowait)
+        self._consumer = PullConsumer(bus, self.stream, "results", self.subject, 2 * _BATCH, self._queue.put_nowait)
 
     async def run(self) -> None:
         """Takes facts in for ever."""
@@ -88,7 +90,7 @@ class Intake:
         return None
 
     async def _record(self, batch: list[Msg]) -> None:
-        received = [_received(message) for message in batch]
+        received = [received_of(message) for message in batch]
         async with self._store.transaction() as tables:
             recording = Recording(tables, self._blobs, self._forecast.seconds_left)
             await recording.take(received)
@@ -125,7 +127,8 @@ class Intake:
             await self._bus.publish(fact_subject("results"), *failure(fact.task_id, fact.job_id, fact.attempt))
 
 
-def _received(message: Msg) -> Received:
+def received_of(message: Msg) -> Received:
+    """The fact of a message."""
     headers = message.headers or {}
     carried = {key: headers[key] for key in (context.REQUEST_ID_KEY, context.TRACEPARENT_KEY) if key in headers}
     return Received(Fact.FromString(message.data), carried)

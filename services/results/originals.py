@@ -23,6 +23,10 @@ _LONGEST_NAME = 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # As `ingest` makes them; no key leads anywhere else.
 _KEY = re.compile(r"originals/(?P<organization>[0-9a-f-]{36})/[0-9A-Za-z-]{1,64}\.(?P<suffix>[a-z]{3,4})")
+_MEMORY_KEY = re.compile(
+    r"ephemeral/(?P<organization>[0-9a-f-]{36})/(?P<document>[0-9a-f-]{36})/\d{1,12}"
+    r"/[0-9A-Za-z-]{1,64}\.(?P<suffix>[a-z]{3,4})"
+)
 
 T = TypeVar("T")
 
@@ -35,8 +39,8 @@ def account(caller: Identity) -> UUID:
         raise Forbidden("This is for people and their programs, not for services.") from error
 
 
-def new_document(caller: Identity, sent: Document) -> DocumentRecord:
-    """The record of a stored document. Raises InvalidArgument naming the field, Forbidden."""
+def new_document(caller: Identity, sent: Document, zero_log: bool = False) -> DocumentRecord:
+    """The record of a stored document, or of one in memory. Raises InvalidArgument naming the field, Forbidden."""
     document_id = owned(caller.organization_id, sent.id, "document.id")
     return DocumentRecord(
         id=document_id,
@@ -47,7 +51,9 @@ def new_document(caller: Identity, sent: Document) -> DocumentRecord:
         file_size=_checked(sent.file_size, sent.file_size > 0, "file_size"),
         mime_type=sent.mime_type,
         sha256=_checked(sent.sha256, _SHA256.fullmatch(sent.sha256), "sha256"),
-        storage_key=_own_key(sent, caller.organization_id),
+        storage_key=_own_memory_key(sent, caller.organization_id, str(document_id))
+        if zero_log
+        else _own_key(sent, caller.organization_id),
     )
 
 
@@ -92,6 +98,18 @@ def _own_key(sent: Document, organization_id: str) -> str:
     match = _KEY.fullmatch(sent.storage_key)
     if match is None or match["organization"] != organization_id or match["suffix"] != _suffix(sent):
         raise InvalidArgument("The original is not among your organization's.", field="document.storage_key")
+    return sent.storage_key
+
+
+def _own_memory_key(sent: Document, organization_id: str, document_id: str) -> str:
+    match = _MEMORY_KEY.fullmatch(sent.storage_key)
+    own = match and (match["organization"], match["document"], match["suffix"]) == (
+        organization_id,
+        document_id,
+        _suffix(sent),
+    )
+    if not own:
+        raise InvalidArgument("The original is not the document's own.", field="document.storage_key")
     return sent.storage_key
 
 

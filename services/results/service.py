@@ -8,10 +8,10 @@ import grpc
 
 from mesh import client, db
 from mesh.addresses import Allowed
-from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.seal import ARRIVAL_SEAL, Sealer
 from mesh.server import MeshServer, ServiceSpec
+from mesh.storage import Storage
 from mesh.streams import identity_subject
 from mesh.verifier import remote_verifier
 from pagemesh.auth.v1.auth_pb2_grpc import OrganizationServiceStub
@@ -26,6 +26,13 @@ from pagemesh.results.v1.text_tasks_pb2_grpc import add_TextTaskServiceServicer_
 from pagemesh.results.v1.usage_pb2_grpc import add_UsageServiceServicer_to_server
 from pagemesh.results.v1.webhooks_pb2_grpc import add_WebhookServiceServicer_to_server
 from services.results.control import Control
+from services.results.ephemeral import Ephemeral
+from services.results.ephemeral.expiry import Expiry
+from services.results.ephemeral.intake import EphemeralIntake
+from services.results.ephemeral.memory import Memory
+from services.results.ephemeral.reading import EphemeralWork
+from services.results.ephemeral.recording import Recording as EphemeralRecording
+from services.results.ephemeral.submission import EphemeralSubmission
 from services.results.erasure_servicer import ErasureServicer
 from services.results.forecast import Forecast
 from services.results.hiding import Aftermath
@@ -58,7 +65,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     url = settings.database_url.get_secret_value()
     bus, _ = await asyncio.gather(Bus.connect(settings), db.migrate(url, SCHEMA, MIGRATIONS))
     store = Store(db.connect(url, SCHEMA, settings.database_pool))
-    blobs = Blobs(settings.storage_url)
+    blobs = Storage(settings.storage_url, lambda: bus)
     outbox, status, stopping = Outbox(bus, store), StatusFeed(bus), Stopping(bus, store)
     forecast = Forecast(store)
     control = Control(store, blobs, outbox, status, stopping, forecast)
@@ -69,29 +76,35 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     webhooks = WebhookService(bus, store, sharing, settings)
     submission = Submission(store, blobs, outbox, status, forecast, webhooks.callbacks)
     planner = Planner(Allowed.parse(settings.allowed_private_networks))
-    jobs = JobServicer(store, submission, control, planner, bus, sealer, sharing)
+    sweeping = Sweeping.build(settings, store, blobs, bus, Aftermath(status, stopping), auth)
+    memory = Memory(bus, blobs)
+    in_memory = EphemeralWork(store, memory, status, stopping, sweeping.erasure.record)
+    recording = EphemeralRecording(bus, store, memory, status)
+    ephemeral = Ephemeral(EphemeralSubmission(store, memory, recording), in_memory, stopping)
+    jobs = JobServicer(store, submission, control, planner, bus, sealer, sharing, ephemeral)
     runs = RunServicer(store, RunSubmission(store, submission, outbox, control, planner), bus, sharing)
     intake = Intake(bus, store, blobs, outbox, status, forecast)
-    sweeping = Sweeping.build(settings, store, blobs, bus, Aftermath(status, stopping), auth)
+    ephemeral_intake = EphemeralIntake(bus, store, blobs, outbox, status, forecast, recording)
     loops = [
         asyncio.create_task(loop)
         for loop in (
             *(intake.run(), outbox.note_confirmations(), forecast.run(), status.pulse()),
             *(Reconciler(bus, store, outbox, stopping).run(), Metering(bus, store).run()),
             *(webhooks.run(), sweeping.sweeper.run()),
+            *(ephemeral_intake.run(), Expiry(store, in_memory).run()),
         )
     ]
 
     def register(server: grpc.aio.Server) -> list[str]:
         add_JobServiceServicer_to_server(jobs, server)
-        documents = DocumentServicer(store, blobs, control, sharing, sweeping.erasure)
+        documents = DocumentServicer(store, blobs, control, sharing, sweeping.erasure, in_memory)
         add_DocumentServiceServicer_to_server(documents, server)
         add_UsageServiceServicer_to_server(UsageServicer(store), server)
         add_RunServiceServicer_to_server(runs, server)
         add_WebhookServiceServicer_to_server(webhooks.servicer, server)
         add_ErasureServiceServicer_to_server(ErasureServicer(store), server)
         add_TemplateServiceServicer_to_server(TemplateServicer(store), server)
-        text_tasks = TextTaskServicer(store, control, sharing, sweeping.erasure)
+        text_tasks = TextTaskServicer(store, control, sharing, sweeping.erasure, ephemeral)
         add_TextTaskServiceServicer_to_server(text_tasks, server)
         return [f"pagemesh.results.v1.{name}Service" for name in SERVICES]
 
@@ -101,7 +114,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     ended = await _first_ended(stop, loops)
     jobs.close()
     runs.close()
-    await asyncio.gather(server.stop(), intake.stop(), webhooks.stop())
+    await asyncio.gather(server.stop(), intake.stop(), ephemeral_intake.stop(), webhooks.stop())
     for loop in loops:
         loop.cancel()
     await asyncio.wait(loops)

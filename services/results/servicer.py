@@ -12,7 +12,7 @@ import grpc
 from mesh import identity
 from mesh.blobs import Blobs
 from mesh.bus import Bus
-from mesh.errors import InvalidArgument, NotFound
+from mesh.errors import IllegalState, InvalidArgument, NotFound
 from mesh.ids import owned, to_uuid
 from mesh.seal import Sealer
 from mesh.streams import status_subject
@@ -28,6 +28,8 @@ from pagemesh.results.v1.usage_pb2_grpc import UsageServiceServicer
 from services.results import convert, pipeline
 from services.results.control import Control
 from services.results.document_eraser import DocumentEraser
+from services.results.ephemeral import Ephemeral, State, expiry_of
+from services.results.ephemeral.reading import EphemeralWork
 from services.results.erasure import Erasure
 from services.results.fields import choice, wait, window
 from services.results.metering import EPOCH
@@ -39,7 +41,7 @@ from services.results.sharing import Sharing
 from services.results.store import Store
 from services.results.store.search import harmless
 from services.results.submission import Arrived, Submission
-from services.results.tombstones import message, missing
+from services.results.tombstones import in_memory, message, missing
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -63,8 +65,10 @@ class JobServicer(JobServiceServicer):
         bus: Bus,
         sealer: Sealer,
         sharing: Sharing,
+        ephemeral: Ephemeral,
     ) -> None:
         self._store = store
+        self._ephemeral = ephemeral
         self._control = control
         self._runs = RunReader(store)
         self._planner = planner
@@ -81,11 +85,15 @@ class JobServicer(JobServiceServicer):
     async def SubmitJob(self, request: pb.SubmitJobRequest, context: "Context") -> pb.SubmitJobResponse:
         """See the proto."""
         caller = identity.current()
-        document = new_document(caller, request.document)
+        document = new_document(caller, request.document, request.HasField("zero_log"))
         kind = _reading_kind(request.job_type)
         document.hidden = kind in pipeline.HIDING or request.run.HasField("text")
         job = _new_job(caller, request.job_id, document.id, kind, request.priority)
         job.config = convert.config_record(request.config)
+        if request.HasField("zero_log"):
+            _refuse_run(request)
+            expires_at = expiry_of(request.zero_log, request.document)
+            return await self._ephemeral.read(document, job, expires_at, self._arrived(request))
         plan = self._planner.sent(caller, request, document.id)
         document, job = await self._submission.read(document, job, self._arrived(request), plan)
         response = pb.SubmitJobResponse(document=convert.document_message(document), job=convert.job_message(job))
@@ -106,10 +114,13 @@ class JobServicer(JobServiceServicer):
         job = _new_job(identity.current(), request.job_id, document_id, "analysis", request.priority)
         job.config = convert.analysis_config_record(request.config, request.callback_url)
         owner = await self._sharing.owner()
+        if request.HasField("zero_log"):
+            return await self._ephemeral.analyse(job, owner, expiry_of(request.zero_log))
         try:
             started = await self._submission.analyse(job, owner)
-        except NotFound as error:
-            raise await missing(self._store, job.organization_id, document_id, owner) from error
+        except NotFound:
+            analysing = self._ephemeral.analyse(job, owner, None)
+            return await in_memory(analysing, self._store, job.organization_id, document_id, owner)
         return pb.SubmitAnalysisResponse(job=convert.job_message(started))
 
     async def GetJob(self, request: pb.GetJobRequest, context: "Context") -> pb.GetJobResponse:
@@ -149,13 +160,23 @@ class JobServicer(JobServiceServicer):
     async def CancelJob(self, request: CancelJobRequest, context: "Context") -> CancelJobResponse:
         """See the proto."""
         job_id, owner = to_uuid(request.job_id, "job_id"), await self._sharing.owner()
-        job = await self._control.cancel(_organization(), job_id, owner, request.is_repeat)
+        try:
+            job = await self._control.cancel(_organization(), job_id, owner, request.is_repeat)
+        except NotFound:
+            await self._in_memory(job_id, owner)
+            return CancelJobResponse(
+                job=await self._ephemeral.cancel(_organization(), job_id, owner, request.is_repeat)
+            )
         return CancelJobResponse(job=convert.job_message(job))
 
     async def RetryJob(self, request: RetryJobRequest, context: "Context") -> RetryJobResponse:
         """See the proto."""
         job_id, owner = to_uuid(request.job_id, "job_id"), await self._sharing.owner()
-        job = await self._control.retry(_organization(), job_id, owner, request.is_repeat)
+        try:
+            job = await self._control.retry(_organization(), job_id, owner, request.is_repeat)
+        except NotFound:
+            state = JobState.Name((await self._in_memory(job_id, owner)).state).removeprefix("JOB_STATE_").lower()
+            raise IllegalState("Zero-log work is not tried again: send it anew.", state=state) from None
         return RetryJobResponse(job=convert.job_message(job))
 
     async def _job(self, job_id: str) -> Job:
@@ -163,15 +184,28 @@ class JobServicer(JobServiceServicer):
         async with self._store.reading() as tables:
             job = await tables.jobs.get(_organization(), to_uuid(job_id, "job_id"), owner)
         if job is None:
-            raise await missing(self._store, _organization(), to_uuid(job_id, "job_id"), owner, "job")
+            return await self._in_memory(to_uuid(job_id, "job_id"), owner)
         return convert.job_message(job)
+
+    async def _in_memory(self, job_id: UUID, owner: UUID | None) -> Job:
+        asking = self._ephemeral.work.job(_organization(), job_id, owner)
+        return await in_memory(asking, self._store, _organization(), job_id, owner, "job")
 
 
 class DocumentServicer(DocumentServiceServicer):
     """Documents, their pages and analyses."""
 
-    def __init__(self, store: Store, blobs: Blobs, control: Control, sharing: Sharing, erasure: Erasure) -> None:
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        control: Control,
+        sharing: Sharing,
+        erasure: Erasure,
+        ephemeral: EphemeralWork,
+    ) -> None:
         self._store = store
+        self._ephemeral = ephemeral
         self._sharing = sharing
         self._erasure = erasure
         self._blobs = blobs
@@ -180,6 +214,8 @@ class DocumentServicer(DocumentServiceServicer):
     async def GetDocument(self, request: pb.GetDocumentRequest, context: "Context") -> pb.GetDocumentResponse:
         """See the proto."""
         document = await self._document(request.document_id)
+        if isinstance(document, State):
+            return self._ephemeral.described(document)
         async with self._store.reading() as tables:
             jobs = await tables.jobs.of_document(document.organization_id, document.id)
         return pb.GetDocumentResponse(
@@ -220,11 +256,17 @@ class DocumentServicer(DocumentServiceServicer):
         """See the proto."""
         organization_id, document_id = _organization(), to_uuid(request.document_id, "document_id")
         owner = await self._sharing.owner()
+        if erased := await self._ephemeral.delete(organization_id, document_id, owner):
+            return pb.DeleteDocumentResponse(
+                erasure=message(await self._erasure.signed(erased)) if request.erase else None
+            )
         found = await self._control.delete(organization_id, document_id, owner)
         if request.erase:
             return pb.DeleteDocumentResponse(erasure=await self._erased(organization_id, document_id, owner))
         if not found:
             raise await missing(self._store, organization_id, document_id, owner)
+        if await self._ephemeral.delete(organization_id, document_id, owner):
+            return pb.DeleteDocumentResponse()
         return pb.DeleteDocumentResponse()
 
     async def _erased(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> ErasureMessage:
@@ -240,6 +282,8 @@ class DocumentServicer(DocumentServiceServicer):
         """See the proto."""
         limit, offset = window(request.page, request.per_page)
         document = await self._document(request.document_id)
+        if isinstance(document, State):
+            return await self._ephemeral.listed(document, limit, offset, request.include_lines)
         async with self._store.reading() as tables:
             pages, total = await tables.pages.list(document.id, limit, offset)
         messages = [await self._page(page, request.include_lines) for page in pages]
@@ -250,6 +294,10 @@ class DocumentServicer(DocumentServiceServicer):
     ) -> AsyncIterator[pb.StreamPagesResponse]:
         """See the proto."""
         document = await self._document(request.document_id)
+        if isinstance(document, State):
+            async for response in self._ephemeral.streamed(document, request.include_lines):
+                yield response
+            return
         number, more = 0, True
         while more:
             # No connection is held while a reader takes its time.
@@ -262,17 +310,23 @@ class DocumentServicer(DocumentServiceServicer):
 
     async def ListAnalyses(self, request: pb.ListAnalysesRequest, context: "Context") -> pb.ListAnalysesResponse:
         """See the proto."""
-        document = await self._document(request.document_id)
+        document, wanted = await self._document(request.document_id), request.analysis_type
+        if isinstance(document, State):
+            return pb.ListAnalysesResponse(analyses=await self._ephemeral.analyses(document, wanted), zero_log=True)
         async with self._store.reading() as tables:
-            analyses = await tables.analyses.list(document.id, _text(request.analysis_type))
-        return pb.ListAnalysesResponse(analyses=[convert.analysis_message(one) for one in analyses])
+            analyses = await tables.analyses.list(document.id, _text(wanted))
+        private = await self._ephemeral.analyses_of(document.organization_id, document.id, wanted)
+        lasting = [convert.analysis_message(one) for one in analyses]
+        return pb.ListAnalysesResponse(analyses=[*private, *lasting], zero_log=bool(private))
 
-    async def _document(self, document_id: str) -> DocumentRecord:
+    async def _document(self, document_id: str) -> DocumentRecord | State:
         owner, hidden = await self._sharing.owner(), identity.current().role == "service"
         async with self._store.reading() as tables:
             document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"), owner, hidden)
         if document is None:
-            raise await missing(self._store, _organization(), to_uuid(document_id, "document_id"), owner)
+            one = to_uuid(document_id, "document_id")
+            asking = self._ephemeral.document(_organization(), one, owner, hidden)
+            return await in_memory(asking, self._store, _organization(), one, owner)
         return document
 
     async def _page(self, page: PageRecord, include_lines: bool) -> Page:
@@ -314,6 +368,11 @@ def _new_job(caller: identity.Identity, job_id: str, document_id: UUID, kind: st
         priority=priority,
         config={},
     )
+
+
+def _refuse_run(request: pb.SubmitJobRequest) -> None:
+    if request.HasField("run"):
+        raise InvalidArgument("Runs are recorded: zero-log work is none.", field="zero_log")
 
 
 def _reading_kind(number: "JobType.ValueType") -> str:

@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from mesh.bus import Bus
 from mesh.streams import STATUS_NUMBER, status_pulse, status_subject
+from pagemesh.results.v1.job_pb2 import Job
 from services.results.convert import job_message
 from services.results.records import JobRecord
 
@@ -26,9 +27,12 @@ class StatusFeed:
 
     async def tell(self, jobs: Iterable[JobRecord]) -> None:
         """Tells the jobs as they are now."""
+        await self.tell_messages(job_message(job) for job in jobs)
+
+    async def tell_messages(self, jobs: Iterable[Job]) -> None:
+        """Tells the jobs as these messages say."""
         for job in jobs:
-            subject = status_subject(str(job.organization_id), str(job.id))
-            await self._tell(subject, job_message(job).SerializeToString())
+            await self._tell(status_subject(job.organization_id, job.id), job.SerializeToString())
 
     async def tell_gone(self, organization_id: UUID, job_ids: Iterable[UUID]) -> None:
         """Tells that jobs exist no longer: an empty message."""

@@ -1,8 +1,9 @@
 """Tombstones: what is known of things that were erased, and how their absence is told."""
 
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -12,6 +13,8 @@ from pagemesh.results.v1.erasures_pb2 import Erasure, ErasureReason
 
 if TYPE_CHECKING:
     from services.results.store import Store
+
+T = TypeVar("T")
 
 DELETED, EXPIRED, REQUESTED = "deleted", "expired", "requested"
 
@@ -48,6 +51,26 @@ async def missing(
     if has_expired:
         return NotFound(f"The {kind} has expired.", "EXPIRED")
     return NotFound(f"There is no such {kind}.")
+
+
+async def in_memory(
+    asking: Awaitable[T],
+    store: "Store",
+    organization_id: UUID,
+    thing_id: UUID,
+    owner: UUID | None,
+    kind: str = "document",
+) -> T:
+    """Zero-log work that the record does not have; where it is not there either, why the organization has none of it.
+
+    Raises as `asking` does, and NotFound.
+    """
+    try:
+        return await asking
+    except NotFound as error:
+        if error.reason != NotFound.default_reason:
+            raise
+        raise await missing(store, organization_id, thing_id, owner, kind) from error
 
 
 def message(tombstone: Tombstone) -> Erasure:

@@ -1,7 +1,8 @@
 """Tasks as the broker carries them, made from what the pipeline wants."""
 
 from collections.abc import Iterable
-from uuid import uuid4
+from datetime import datetime
+from uuid import UUID, uuid4, uuid5
 
 from google.protobuf.json_format import ParseDict
 
@@ -20,8 +21,32 @@ def assignments(job: JobRecord, document: DocumentRecord, wanted: Iterable[NewTa
     return [_assignment(job, document, task) for task in wanted]
 
 
+def steady_id(job_id: UUID, wanted: NewTask) -> UUID:
+    """The id of a task that is the same whenever it is made: handing it out twice is handing it out once."""
+    return uuid5(job_id, f"{wanted.kind} {' '.join(map(str, wanted.pages))}")
+
+
+def ephemeral_task(job: JobRecord, document: DocumentRecord, wanted: NewTask, expires_at: datetime) -> Task:
+    """A zero-log task, which nobody records."""
+    task = _task(job, document, wanted, steady_id(job.id, wanted))
+    task.attempt = 1
+    task.expires_at.FromDatetime(expires_at)
+    return task
+
+
 def _assignment(job: JobRecord, document: DocumentRecord, wanted: NewTask) -> TaskRecord:
     task_id = uuid4()
+    return TaskRecord(
+        id=task_id,
+        job_id=job.id,
+        kind=wanted.kind,
+        lane=lane(job.priority),
+        pages=wanted.pages,
+        payload=_task(job, document, wanted, task_id).SerializeToString(),
+    )
+
+
+def _task(job: JobRecord, document: DocumentRecord, wanted: NewTask, task_id: UUID) -> Task:
     task = Task(
         id=str(task_id),
         job_id=str(job.id),
@@ -46,14 +71,7 @@ def _assignment(job: JobRecord, document: DocumentRecord, wanted: NewTask) -> Ta
         task.ocr.CopyFrom(OcrTask(source=source, page=wanted.pages[0], languages=languages))
     else:
         task.analyze.CopyFrom(AnalyzeTask(config=config.analysis, user_id=str(job.user_id)))
-    return TaskRecord(
-        id=task_id,
-        job_id=job.id,
-        kind=wanted.kind,
-        lane=lane(job.priority),
-        pages=wanted.pages,
-        payload=task.SerializeToString(),
-    )
+    return task
 
 
 def message(task: TaskRecord) -> bytes:

@@ -6,6 +6,7 @@ Records are kept by organization, tokens are signed for real, and every refusal 
 import asyncio
 import hashlib
 import json
+import time
 import uuid
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -78,6 +79,7 @@ class Auth(
         self._users: dict[str, auth_pb2.User] = {}
         self._passwords: dict[str, str] = {}
         self.max_file_size_mb = 50
+        self.zero_log = False
         self.rate_limits: auth_pb2.RateLimits | None = None
         self.tier: auth_pb2.Tier.ValueType = auth_pb2.TIER_FREE
         self.calls: Counter[str] = Counter()
@@ -166,7 +168,7 @@ class Auth(
 
     def _organization(self, number: str) -> auth_pb2.Organization:
         settings = auth_pb2.OrganizationSettings(
-            allow_sharing=True, max_file_size_mb=self.max_file_size_mb, retention_days=90
+            allow_sharing=True, max_file_size_mb=self.max_file_size_mb, retention_days=90, zero_log=self.zero_log
         )
         organization = auth_pb2.Organization(
             id=number, name="Acme", tier=self.tier, settings=settings, is_active=True, member_count=1
@@ -401,6 +403,9 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
             config=config.job,
             priority=config.priority,
         )
+        for one in (document, job) if config.HasField("zero_log") else ():
+            one.expires_at.FromSeconds(int(time.time()) + config.zero_log.ttl_seconds)
+            one.zero_log = True
         recorded = self._results.add(organization, document, job)
         return ingest_pb2.UploadResponse(document=self._results.records.documents[document.id], job=recorded)
 
@@ -417,6 +422,7 @@ class Mesh:
     servers: dict[str, MeshServer]
     counters: MemoryCounters
     entries: MemoryEntries
+    memory: MemoryEntries
     connected: bool = True
 
     def client(self, organization: str | None = None, **claims: str) -> httpx.AsyncClient:
@@ -446,10 +452,11 @@ async def running_mesh(directory: Path, counting: Counting | None = None, **sett
     registrations = {"auth": _auth(auth), "ingest": _ingest(ingest), "results": _results(results)}
     servers = {name: _server(name, known, auth, register) for name, register in registrations.items()}
     neighbours = Neighbours.connect(known)
-    counters, entries = MemoryCounters(), MemoryEntries()
+    counters, entries, memory = MemoryCounters(), MemoryEntries(), MemoryEntries()
     mesh: Mesh
-    gateway = Gateway(known, neighbours, blobs, lambda: mesh.connected, Revocations(), counting or counters, entries)
-    mesh = Mesh(gateway, auth, results, ingest, blobs, servers, counters, entries)
+    counting = counting or counters
+    gateway = Gateway(known, neighbours, blobs, lambda: mesh.connected, Revocations(), counting, entries, memory)
+    mesh = Mesh(gateway, auth, results, ingest, blobs, servers, counters, entries, memory)
     for server in servers.values():
         await server.start()
     try:

@@ -18,11 +18,12 @@ from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.revocations import Revocations
 from mesh.server import MeshServer, ServiceSpec
+from mesh.streams import IDEMPOTENCY
 from mesh.verifier import remote_verifier
 from pagemesh.results.v1 import results_pb2_grpc, usage_pb2_grpc
 from services.auth.__main__ import serve
 from services.auth.settings import AuthSettings
-from services.gateway.entry_link import EntryLink
+from services.gateway.entry_link import EntryLink, LinkedEntries
 from services.gateway.neighbours import Neighbours
 from services.gateway.settings import GatewaySettings
 from services.gateway.status_link import StatusLink
@@ -130,7 +131,8 @@ async def _gateway(
     settings: GatewaySettings, neighbours: Neighbours, link: StatusLink, blobs: Blobs, entries: EntryLink
 ) -> Gateway:
     revocations = Revocations(complete=False)
-    gateway = Gateway(settings, neighbours, blobs, lambda: link.connected, revocations, MemoryCounters(), entries)
+    kept, counters = LinkedEntries(entries, IDEMPOTENCY), MemoryCounters()
+    gateway = Gateway(settings, neighbours, blobs, lambda: link.connected, revocations, counters, kept, kept)
     await link.open(settings, gateway.feed, revocations, gateway.organizations)
     return gateway
 

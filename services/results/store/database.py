@@ -13,6 +13,7 @@ from services.results.store.analyses import Analyses
 from services.results.store.documents import Documents
 from services.results.store.erasures import Erasures
 from services.results.store.jobs import Jobs
+from services.results.store.ledger import Ledger
 from services.results.store.pages import Pages
 from services.results.store.queue import Queue
 from services.results.store.rates import Rates
@@ -48,6 +49,7 @@ class Transaction:
         self.usage = Usage(connection)
         self.erasures = Erasures(connection)
         self.remains = Remains(connection)
+        self.ledger = Ledger(connection)
         self.templates = Templates(connection)
 
 

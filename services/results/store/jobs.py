@@ -32,6 +32,7 @@ _SUBMIT = text("""
                :sha256, :storage_key, :document_state, :hidden, since.at, since.at
         FROM (SELECT now() - make_interval(secs => :seconds) AS at) since
         WHERE NOT EXISTS (SELECT FROM jobs WHERE id = :job_id)
+              AND NOT EXISTS (SELECT FROM ephemeral WHERE id = :job_id OR document_id = :document_id)
         ON CONFLICT (id) DO NOTHING RETURNING id, created_at
     ), job AS (
         INSERT INTO jobs (id, organization_id, user_id, document_id, type, priority, config, state, stage, progress,

@@ -39,7 +39,7 @@ def entries() -> MemoryEntries:
 
 @pytest.fixture
 def idempotency(entries: MemoryEntries, clock: Clock) -> Idempotency:
-    return Idempotency(entries, Sealing("secret"), Terms(_DAY, _LEASE), clock)
+    return Idempotency(entries, MemoryEntries(), Sealing("secret"), Terms(_DAY, _LEASE), clock)
 
 
 async def begun(idempotency: Idempotency, claim: Claim = _CLAIM, asked: bytes = b"asked") -> Attempt:
@@ -190,7 +190,7 @@ async def test_whoever_was_thought_dead(idempotency: Idempotency, entries: Memor
 
 async def test_long_work_keeps_its_lease(entries: MemoryEntries, clock: Clock) -> None:
     """The entry is written anew while the work goes on, also when a write is not heard of; the answer comes last."""
-    idempotency = Idempotency(entries, Sealing(""), Terms(_DAY, 0.06), clock)
+    idempotency = Idempotency(entries, MemoryEntries(), Sealing(""), Terms(_DAY, 0.06), clock)
     attempt = await begun(idempotency)
     done = asyncio.Event()
 

@@ -122,8 +122,8 @@ async def test_streams_come_back_when_the_store_was_wiped(bus: Bus, nats_server:
     bus.on_restore(lambda: _set(restored))
     nats_server.wipe()
     await asyncio.wait_for(restored.wait(), 30)
-    infos = [await bus.jetstream.stream_info(str(config.name)) for config in declared(1)]
-    assert [config.subjects for config in declared(1)] == [info.config.subjects for info in infos]
+    infos = [await bus.jetstream.stream_info(str(config.name)) for config in declared(1, 64 << 20)]
+    assert [config.subjects for config in declared(1, 64 << 20)] == [info.config.subjects for info in infos]
 
 
 async def _set(event: asyncio.Event) -> None:
@@ -134,7 +134,7 @@ async def test_a_stream_of_an_older_release_is_brought_up_to_date(bus: Bus) -> N
     """Its messages stay."""
     name = subject()
     await bus.publish(name, b"", name)
-    older = next(config for config in declared(1) if config.name == "EVENTS")
+    older = next(config for config in declared(1, 64 << 20) if config.name == "EVENTS")
     older.max_age = 3600.0
     await bus.jetstream.update_stream(older)
     await bus.restore()

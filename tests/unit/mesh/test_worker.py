@@ -14,7 +14,7 @@ from mesh.bus import Bus
 from mesh.dead import about_job
 from mesh.errors import Unavailable
 from mesh.settings import MeshSettings
-from mesh.streams import work_subject
+from mesh.streams import WORK_EPHEMERAL, ephemeral_work_subject, work_subject
 from pagemesh.work.v1.work_pb2 import InspectTask, Source, Task
 from tests.support.broker import Tasks, eventually
 from tests.support.servers import NatsServer
@@ -163,6 +163,28 @@ async def test_no_password_lies_among_the_dead(tasks: Tasks) -> None:
     await tasks.bus.purge("DEAD", about_job(job_id))
     with pytest.raises(NotFoundError):
         await tasks.bus.jetstream.get_last_msg("DEAD", f"dead.{tasks.kind}.{job_id}")
+
+
+async def test_no_copy_is_made_of_a_zero_log_task(tasks: Tasks) -> None:
+    """It is given up like others, and goes before those of its lane."""
+
+    async def handle(payload: bytes) -> None:
+        if payload == b"private":
+            raise ValueError
+
+    await tasks.put(b"ordinary")
+    await tasks.bus.publish(ephemeral_work_subject(tasks.kind, "normal", "job"), b"private", uuid.uuid4().hex)
+    one = tasks.worker(handle)
+    await one.start()
+
+    async def given_up() -> bool:
+        return bool(tasks.given_up) and await tasks.bus.depth(WORK_EPHEMERAL) == 0
+
+    await eventually(given_up)
+    await one.stop(1)
+    assert ([b"ordinary"], [(b"private", worker.MAX_DELIVERIES + 1)]) == (tasks.handled, tasks.given_up)
+    with pytest.raises(NotFoundError):
+        await tasks.bus.jetstream.get_last_msg("DEAD", f"dead.{tasks.kind}")
 
 
 @pytest.mark.usefixtures("_impatient")

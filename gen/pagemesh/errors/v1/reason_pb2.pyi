@@ -144,6 +144,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """Too many requests in a window: `{"retry_after": "42"}`."""
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 111
     """More than the plan allows in a month: `{"quota": "documents", "limit": "100"}`."""
+    ERROR_REASON_EPHEMERAL_LOST: _ErrorReason.ValueType  # 120
+    """The memory that held zero-log work was lost before its time."""
+    ERROR_REASON_ZERO_LOG_FULL: _ErrorReason.ValueType  # 121
+    """There is no memory left for zero-log work."""
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """Every reason that any service gives, with the metadata keys that come along in `ErrorInfo.metadata`."""
@@ -270,4 +274,8 @@ ERROR_REASON_RATE_LIMIT_EXCEEDED: ErrorReason.ValueType  # 110
 """Too many requests in a window: `{"retry_after": "42"}`."""
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 111
 """More than the plan allows in a month: `{"quota": "documents", "limit": "100"}`."""
+ERROR_REASON_EPHEMERAL_LOST: ErrorReason.ValueType  # 120
+"""The memory that held zero-log work was lost before its time."""
+ERROR_REASON_ZERO_LOG_FULL: ErrorReason.ValueType  # 121
+"""There is no memory left for zero-log work."""
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

@@ -7,6 +7,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from pagemesh.results.v1 import job_pb2 as _job_pb2
 from pagemesh.results.v1 import runs_pb2 as _runs_pb2
+from pagemesh.results.v1 import zero_log_pb2 as _zero_log_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -108,6 +109,7 @@ class UploadConfig(_message.Message):
     PLAIN_TEXT_FIELD_NUMBER: _builtins.int
     JOB_TYPE_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """UUID that the caller chooses, so that a repeat makes no second document. The document's own id, which the answer
     tells, derives from it and from the caller's organization.
@@ -134,6 +136,10 @@ class UploadConfig(_message.Message):
     def run(self) -> _runs_pb2.SentRun:
         """The run that the job is of, recorded with it; unset: none."""
 
+    @_builtins.property
+    def zero_log(self) -> _zero_log_pb2.ZeroLog:
+        """Keep the file, and all that is made of it, in memory alone."""
+
     def __init__(
         self,
         *,
@@ -147,10 +153,11 @@ class UploadConfig(_message.Message):
         plain_text: _builtins.bool = ...,
         job_type: _job_pb2.JobType.ValueType = ...,
         run: _runs_pb2.SentRun | None = ...,
+        zero_log: _zero_log_pb2.ZeroLog | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "run", b"run"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "run", b"run", "zero_log", b"zero_log"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "head", b"head", "job", b"job", "job_id", b"job_id", "job_type", b"job_type", "max_bytes", b"max_bytes", "original_filename", b"original_filename", "plain_text", b"plain_text", "priority", b"priority", "run", b"run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "head", b"head", "job", b"job", "job_id", b"job_id", "job_type", b"job_type", "max_bytes", b"max_bytes", "original_filename", b"original_filename", "plain_text", b"plain_text", "priority", b"priority", "run", b"run", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from pagemesh.results.v1 import job_pb2 as pagemesh_dot_results_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n pagemesh/ingest/v1/preview.proto\x12\x12pagemesh.ingest.v1\x1a\x1dpagemesh/results/v1/job.proto\"_\n\x0ePreviewRequest\x12\x33\n\x06\x63onfig\x18\x01 \x01(\x0b\x32!.pagemesh.ingest.v1.PreviewConfigH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05piece\"]\n\rPreviewConfig\x12\x11\n\tmax_bytes\x18\x01 \x01(\x03\x12+\n\x03job\x18\x02 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x0c\n\x04head\x18\x03 \x01(\x0c\"Z\n\x0fPreviewResponse\x12\x11\n\tmime_type\x18\x01 \x01(\t\x12\r\n\x05pages\x18\x02 \x01(\x05\x12\x11\n\tocr_pages\x18\x03 \x01(\x05\x12\x12\n\ncharacters\x18\x04 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n pagemesh/ingest/v1/preview.proto\x12\x12pagemesh.ingest.v1\x1a\x1dpagemesh/results/v1/job.proto\"_\n\x0ePreviewRequest\x12\x33\n\x06\x63onfig\x18\x01 \x01(\x0b\x32!.pagemesh.ingest.v1.PreviewConfigH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05piece\"o\n\rPreviewConfig\x12\x11\n\tmax_bytes\x18\x01 \x01(\x03\x12+\n\x03job\x18\x02 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x0c\n\x04head\x18\x03 \x01(\x0c\x12\x10\n\x08zero_log\x18\x04 \x01(\x08\"Z\n\x0fPreviewResponse\x12\x11\n\tmime_type\x18\x01 \x01(\t\x12\r\n\x05pages\x18\x02 \x01(\x05\x12\x11\n\tocr_pages\x18\x03 \x01(\x05\x12\x12\n\ncharacters\x18\x04 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,7 +35,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PREVIEWREQUEST']._serialized_start=87
   _globals['_PREVIEWREQUEST']._serialized_end=182
   _globals['_PREVIEWCONFIG']._serialized_start=184
-  _globals['_PREVIEWCONFIG']._serialized_end=277
-  _globals['_PREVIEWRESPONSE']._serialized_start=279
-  _globals['_PREVIEWRESPONSE']._serialized_end=369
+  _globals['_PREVIEWCONFIG']._serialized_end=295
+  _globals['_PREVIEWRESPONSE']._serialized_start=297
+  _globals['_PREVIEWRESPONSE']._serialized_end=387
 # @@protoc_insertion_point(module_scope)

@@ -56,10 +56,13 @@ class PreviewConfig(_message.Message):
     MAX_BYTES_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
     HEAD_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
     max_bytes: _builtins.int
     """Largest size accepted, in bytes."""
     head: _builtins.bytes
     """The first bytes of the file, at most 1 MiB."""
+    zero_log: _builtins.bool
+    """Keep the file in memory while it is looked through."""
     @_builtins.property
     def job(self) -> _job_pb2.JobConfig:
         """What would be done with it."""
@@ -70,10 +73,11 @@ class PreviewConfig(_message.Message):
         max_bytes: _builtins.int = ...,
         job: _job_pb2.JobConfig | None = ...,
         head: _builtins.bytes = ...,
+        zero_log: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["head", b"head", "job", b"job", "max_bytes", b"max_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["head", b"head", "job", b"job", "max_bytes", b"max_bytes", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -190,6 +190,8 @@ class Document(_message.Message):
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     HIDDEN_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     user_id: _builtins.str
@@ -214,6 +216,8 @@ class Document(_message.Message):
     """It is in no list and no search, and only services can reach it: the input of a text task or of tagging. Set by the
     service.
     """
+    zero_log: _builtins.bool
+    """It is kept in memory alone."""
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Title, author, producer and the like, as the file says."""
@@ -225,6 +229,10 @@ class Document(_message.Message):
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it changed last."""
+
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When it and all that came of it are forgotten; set for zero-log documents. Ingest sets it on submission."""
 
     def __init__(
         self,
@@ -243,13 +251,20 @@ class Document(_message.Message):
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         hidden: _builtins.bool = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        zero_log: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "created_at", b"created_at", "page_count", b"page_count", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_page_count", b"_page_count", "created_at", b"created_at", "expires_at", b"expires_at", "page_count", b"page_count", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "created_at", b"created_at", "file_size", b"file_size", "filename", b"filename", "hidden", b"hidden", "id", b"id", "metadata", b"metadata", "mime_type", b"mime_type", "original_filename", b"original_filename", "page_count", b"page_count", "sha256", b"sha256", "state", b"state", "storage_key", b"storage_key", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at", "_page_count", b"_page_count", "created_at", b"created_at", "expires_at", b"expires_at", "file_size", b"file_size", "filename", b"filename", "hidden", b"hidden", "id", b"id", "metadata", b"metadata", "mime_type", b"mime_type", "original_filename", b"original_filename", "page_count", b"page_count", "sha256", b"sha256", "state", b"state", "storage_key", b"storage_key", "updated_at", b"updated_at", "user_id", b"user_id", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
+    _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
     _WhichOneofReturnType__page_count: _TypeAlias = _typing.Literal["page_count"]  # noqa: Y015
     _WhichOneofArgType__page_count: _TypeAlias = _typing.Literal["_page_count", b"_page_count"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__page_count) -> _WhichOneofReturnType__page_count | None: ...
 
 Global___Document: _TypeAlias = Document  # noqa: Y015
@@ -284,6 +299,8 @@ class Job(_message.Message):
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     ESTIMATED_SECONDS_LEFT_FIELD_NUMBER: _builtins.int
     PAGES_SPENT_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     organization_id: _builtins.str
@@ -318,6 +335,8 @@ class Job(_message.Message):
     """Seconds that it would still take, as expected when it changed last; absent until rates were measured, and once it
     has ended.
     """
+    zero_log: _builtins.bool
+    """It is kept in memory alone."""
     @_builtins.property
     def config(self) -> Global___JobConfig:
         """What was asked."""
@@ -350,6 +369,10 @@ class Job(_message.Message):
     def pages_spent(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """With the result of a cancelled reading: the pages that had been read, and count as used, in order."""
 
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When it and its result are forgotten; set for zero-log jobs."""
+
     def __init__(
         self,
         *,
@@ -377,21 +400,27 @@ class Job(_message.Message):
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         estimated_seconds_left: _builtins.int | None = ...,
         pages_spent: _abc.Iterable[_builtins.int] | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        zero_log: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_estimated_seconds_left", b"_estimated_seconds_left", "_started_at", b"_started_at", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "error", b"error", "estimated_seconds_left", b"estimated_seconds_left", "result", b"result", "started_at", b"started_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_estimated_seconds_left", b"_estimated_seconds_left", "_expires_at", b"_expires_at", "_started_at", b"_started_at", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "error", b"error", "estimated_seconds_left", b"estimated_seconds_left", "expires_at", b"expires_at", "result", b"result", "started_at", b"started_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_estimated_seconds_left", b"_estimated_seconds_left", "_started_at", b"_started_at", "attempts", b"attempts", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "document_id", b"document_id", "error", b"error", "estimated_seconds_left", b"estimated_seconds_left", "id", b"id", "organization_id", b"organization_id", "pages_done", b"pages_done", "pages_failed", b"pages_failed", "pages_ocr", b"pages_ocr", "pages_spent", b"pages_spent", "pages_total", b"pages_total", "priority", b"priority", "progress", b"progress", "result", b"result", "revision", b"revision", "stage", b"stage", "started_at", b"started_at", "state", b"state", "type", b"type", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_estimated_seconds_left", b"_estimated_seconds_left", "_expires_at", b"_expires_at", "_started_at", b"_started_at", "attempts", b"attempts", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "document_id", b"document_id", "error", b"error", "estimated_seconds_left", b"estimated_seconds_left", "expires_at", b"expires_at", "id", b"id", "organization_id", b"organization_id", "pages_done", b"pages_done", "pages_failed", b"pages_failed", "pages_ocr", b"pages_ocr", "pages_spent", b"pages_spent", "pages_total", b"pages_total", "priority", b"priority", "progress", b"progress", "result", b"result", "revision", b"revision", "stage", b"stage", "started_at", b"started_at", "state", b"state", "type", b"type", "updated_at", b"updated_at", "user_id", b"user_id", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__completed_at: _TypeAlias = _typing.Literal["completed_at"]  # noqa: Y015
     _WhichOneofArgType__completed_at: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at"]  # noqa: Y015
     _WhichOneofReturnType__estimated_seconds_left: _TypeAlias = _typing.Literal["estimated_seconds_left"]  # noqa: Y015
     _WhichOneofArgType__estimated_seconds_left: _TypeAlias = _typing.Literal["_estimated_seconds_left", b"_estimated_seconds_left"]  # noqa: Y015
+    _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
+    _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
     _WhichOneofReturnType__started_at: _TypeAlias = _typing.Literal["started_at"]  # noqa: Y015
     _WhichOneofArgType__started_at: _TypeAlias = _typing.Literal["_started_at", b"_started_at"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__completed_at) -> _WhichOneofReturnType__completed_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__estimated_seconds_left) -> _WhichOneofReturnType__estimated_seconds_left | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__started_at) -> _WhichOneofReturnType__started_at | None: ...
 

@@ -13,6 +13,7 @@ from pagemesh.results.v1 import erasures_pb2 as _erasures_pb2
 from pagemesh.results.v1 import job_pb2 as _job_pb2
 from pagemesh.results.v1 import page_pb2 as _page_pb2
 from pagemesh.results.v1 import runs_pb2 as _runs_pb2
+from pagemesh.results.v1 import zero_log_pb2 as _zero_log_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -93,6 +94,7 @@ class SubmitJobRequest(_message.Message):
     ARRIVAL_FIELD_NUMBER: _builtins.int
     JOB_TYPE_FIELD_NUMBER: _builtins.int
     RUN_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """UUID that the caller chooses for the job, likewise."""
     priority: _builtins.int
@@ -117,6 +119,10 @@ class SubmitJobRequest(_message.Message):
     def run(self) -> _runs_pb2.SentRun:
         """The run that the job is of, recorded with it; unset: none."""
 
+    @_builtins.property
+    def zero_log(self) -> _zero_log_pb2.ZeroLog:
+        """Keep it in memory alone; the document's key then leads there."""
+
     def __init__(
         self,
         *,
@@ -127,10 +133,11 @@ class SubmitJobRequest(_message.Message):
         arrival: Global___Arrival | None = ...,
         job_type: _job_pb2.JobType.ValueType = ...,
         run: _runs_pb2.SentRun | None = ...,
+        zero_log: _zero_log_pb2.ZeroLog | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "run", b"run"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "run", b"run", "zero_log", b"zero_log"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "job_id", b"job_id", "job_type", b"job_type", "priority", b"priority", "run", b"run"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "job_id", b"job_id", "job_type", b"job_type", "priority", b"priority", "run", b"run", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -215,6 +222,7 @@ class SubmitAnalysisRequest(_message.Message):
     CONFIG_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     CALLBACK_URL_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """UUID of the document."""
     job_id: _builtins.str
@@ -229,6 +237,12 @@ class SubmitAnalysisRequest(_message.Message):
     def config(self) -> _analysis_pb2.AnalysisConfig:
         """What to find."""
 
+    @_builtins.property
+    def zero_log(self) -> _zero_log_pb2.ZeroLog:
+        """Keep the request and the result in memory alone. Analyses of zero-log documents are kept so unasked, until their
+        document is forgotten; those of others need a document that has been read.
+        """
+
     def __init__(
         self,
         *,
@@ -237,10 +251,11 @@ class SubmitAnalysisRequest(_message.Message):
         config: _analysis_pb2.AnalysisConfig | None = ...,
         priority: _builtins.int = ...,
         callback_url: _builtins.str = ...,
+        zero_log: _zero_log_pb2.ZeroLog | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "zero_log", b"zero_log"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_url", b"callback_url", "config", b"config", "document_id", b"document_id", "job_id", b"job_id", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_url", b"callback_url", "config", b"config", "document_id", b"document_id", "job_id", b"job_id", "priority", b"priority", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -682,8 +697,11 @@ class ListPagesResponse(_message.Message):
 
     PAGES_FIELD_NUMBER: _builtins.int
     TOTAL_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
     total: _builtins.int
     """How many were read in all."""
+    zero_log: _builtins.bool
+    """They are kept in memory alone."""
     @_builtins.property
     def pages(self) -> _containers.RepeatedCompositeFieldContainer[_page_pb2.Page]:
         """Pages that were read."""
@@ -693,10 +711,11 @@ class ListPagesResponse(_message.Message):
         *,
         pages: _abc.Iterable[_page_pb2.Page] | None = ...,
         total: _builtins.int = ...,
+        zero_log: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["pages", b"pages", "total", b"total"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pages", b"pages", "total", b"total", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -735,18 +754,22 @@ class StreamPagesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
+    zero_log: _builtins.bool
+    """It is kept in memory alone."""
     @_builtins.property
     def page(self) -> _page_pb2.Page:
-        """A page that was read."""
+        """A page that was read; unset in the one message that tells of a zero-log document without any."""
 
     def __init__(
         self,
         *,
         page: _page_pb2.Page | None = ...,
+        zero_log: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page", b"page", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -785,6 +808,9 @@ class ListAnalysesResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ANALYSES_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
+    zero_log: _builtins.bool
+    """Some of them are kept in memory alone."""
     @_builtins.property
     def analyses(self) -> _containers.RepeatedCompositeFieldContainer[_analysis_pb2.Analysis]:
         """Newest first."""
@@ -793,10 +819,11 @@ class ListAnalysesResponse(_message.Message):
         self,
         *,
         analyses: _abc.Iterable[_analysis_pb2.Analysis] | None = ...,
+        zero_log: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyses", b"analyses"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyses", b"analyses", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -6,6 +6,7 @@ Work that results hands out, and the facts that come back."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from pagemesh.analysis.v1 import events_pb2 as _events_pb2_2
 from pagemesh.ingest.v1 import events_pb2 as _events_pb2
@@ -43,6 +44,7 @@ class Task(_message.Message):
     ANALYZE_FIELD_NUMBER: _builtins.int
     DELIVER_FIELD_NUMBER: _builtins.int
     FETCH_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID. The message id on the stream is this and the attempt."""
     job_id: _builtins.str
@@ -77,6 +79,10 @@ class Task(_message.Message):
     def fetch(self) -> _fetch_pb2.FetchTask:
         """Fetch a document."""
 
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """Set for zero-log work, of which nothing leaves memory: when what it is about is forgotten."""
+
     def __init__(
         self,
         *,
@@ -91,10 +97,11 @@ class Task(_message.Message):
         analyze: Global___AnalyzeTask | None = ...,
         deliver: Global___DeliverTask | None = ...,
         fetch: _fetch_pb2.FetchTask | None = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "deliver", b"deliver", "extract", b"extract", "fetch", b"fetch", "inspect", b"inspect", "ocr", b"ocr", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "deliver", b"deliver", "expires_at", b"expires_at", "extract", b"extract", "fetch", b"fetch", "inspect", b"inspect", "ocr", b"ocr", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "attempt", b"attempt", "deliver", b"deliver", "document_id", b"document_id", "extract", b"extract", "fetch", b"fetch", "id", b"id", "inspect", b"inspect", "job_id", b"job_id", "ocr", b"ocr", "organization_id", b"organization_id", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "attempt", b"attempt", "deliver", b"deliver", "document_id", b"document_id", "expires_at", b"expires_at", "extract", b"extract", "fetch", b"fetch", "id", b"id", "inspect", b"inspect", "job_id", b"job_id", "ocr", b"ocr", "organization_id", b"organization_id", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["inspect", "extract", "ocr", "analyze", "deliver", "fetch"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015

@@ -3,17 +3,22 @@
 from starlette.responses import Response
 
 from mesh import client
+from mesh.errors import Forbidden, NotFound
 from pagemesh.results.v1 import analysis_pb2, results_pb2
+from pagemesh.results.v1.zero_log_pb2 import ZeroLog
+from services.gateway import zero_log
 from services.gateway.answers import accepted, json_response
 from services.gateway.callbacks import CallbackPolicy
 from services.gateway.dry_runs import Estimate
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, Keyed, get, post
 from services.gateway.feed import Feed
+from services.gateway.idempotency import read_key
 from services.gateway.neighbours import Neighbours
 from services.gateway.problems import invalid
 from services.gateway.surfaces.platform import PREFIX, estimates, models, render, shapes
 from services.gateway.template_use import analysis_by
 from services.gateway.validation import NoBody, NoQuery
+from services.gateway.zero_log import ZeroLogTerms, mark
 
 _PRIORITY = 5
 
@@ -21,9 +26,10 @@ _PRIORITY = 5
 class Analyses:
     """Analyses of the documents of the caller's organization."""
 
-    def __init__(self, neighbours: Neighbours, feed: Feed, callbacks: CallbackPolicy) -> None:
+    def __init__(self, neighbours: Neighbours, feed: Feed, callbacks: CallbackPolicy, zero_log: ZeroLogTerms) -> None:
         self._callbacks = callbacks
         self._neighbours = neighbours
+        self._zero_log = zero_log
         self._feed = feed
 
     def endpoints(self) -> list[AnyEndpoint]:
@@ -39,6 +45,7 @@ class Analyses:
                 problems=(409,),
                 keyed=Keyed(),
                 estimate=self.estimate,
+                zero_log=self._is_zero_log,
                 scope="enrichment.write",
             ),
             get(
@@ -60,9 +67,14 @@ class Analyses:
             config=await self._wanted(body),
             priority=_PRIORITY,
             callback_url=body.callback_url or "",
+            zero_log=ZeroLog(ttl_seconds=call.zero_log.seconds) if call.zero_log and call.zero_log.is_asked else None,
         )
         job = (await client.call(self._neighbours.jobs.SubmitAnalysis, request)).job
         self._feed.offer(job)
+        if job.zero_log:
+            mark(call.request.scope)
+            if call.zero_log is not None:
+                call.zero_log.until(job.expires_at)
         answer: shapes.AnalysisAccepted = {"job_id": job.id, "status": "pending", "message": "Analysis job created"}
         return accepted(answer, 202, f"{PREFIX}/jobs/{job.id}", render.retry_after(job))
 
@@ -77,11 +89,27 @@ class Analyses:
         templates = self._neighbours.templates
         return await analysis_by(templates, body.template, body.analysis_type, body.prompt, body.options)
 
+    async def _is_zero_log(self, call: Call[models.AnalyzeBody, NoQuery]) -> zero_log.ZeroLog | None:
+        """As asked, or, where an answer is to be remembered, as the document is that it is about."""
+        asked = await self._zero_log.of(call.request.headers, call.identity)
+        if asked is not None or read_key(call.request.headers) is None:
+            return asked
+        try:
+            request = results_pb2.GetDocumentRequest(document_id=call.ids["document_id"])
+            document = (await client.call(self._neighbours.documents.GetDocument, request)).document
+        except Forbidden:  # a caller that may not read cannot tell, and what may be secret is remembered as if it were
+            return self._zero_log.unasked()
+        except NotFound:
+            return None
+        return self._zero_log.unasked() if document.zero_log else None
+
     async def list(self, call: Call[NoBody, models.AnalysesQuery]) -> Response:
         """Analyses of a document."""
         document_id = call.ids["document_id"]
         request = results_pb2.ListAnalysesRequest(document_id=document_id, analysis_type=call.query.analysis_type or "")
         found = await client.call(self._neighbours.documents.ListAnalyses, request)
+        if found.zero_log:
+            mark(call.request.scope)
         answer: shapes.Analyses = {
             "document_id": document_id,
             "analyses": [render.analysis(one) for one in found.analyses],

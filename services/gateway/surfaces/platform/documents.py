@@ -8,6 +8,7 @@ from mesh.errors import Forbidden, IllegalState, NotFound, TooMuch
 from mesh.identity import Identity
 from pagemesh.ingest.v1 import ingest_pb2
 from pagemesh.results.v1 import job_pb2, results_pb2
+from pagemesh.results.v1.zero_log_pb2 import ZeroLog
 from services.gateway import downloads, polling
 from services.gateway.answers import accepted, begun, json_response
 from services.gateway.callbacks import CallbackPolicy
@@ -28,6 +29,7 @@ from services.gateway.surfaces.platform.previews import Preview
 from services.gateway.template_use import analysis_by, same
 from services.gateway.uploads import Head, Opener, Sink, UploadReader, too_large
 from services.gateway.validation import NoBody, NoQuery, declared_length
+from services.gateway.zero_log import ZeroLogTerms, mark
 
 _MIB = 1 << 20
 _FORM_OVERHEAD_BYTES = _MIB
@@ -58,8 +60,10 @@ class Documents:
         feed: Feed,
         settings: GatewaySettings,
         callbacks: CallbackPolicy,
+        zero_log: ZeroLogTerms,
     ) -> None:
         self._neighbours = neighbours
+        self._zero_log = zero_log
         self._organizations = organizations
         self._usage = usage
         self._blobs = blobs
@@ -83,6 +87,7 @@ class Documents:
                 problems=(400, 413, 415, 422, 429),
                 keyed=Keyed(),
                 estimate=self.estimate,
+                zero_log=lambda call: self._zero_log.of(call.request.headers, call.identity),
                 scope=_WRITE,
             ),
             get(
@@ -132,11 +137,13 @@ class Documents:
 
     async def upload(self, call: Call[NoBody, NoQuery]) -> Response:
         """Takes a document in."""
-        upload = _Upload(self._neighbours, call, self._settings.upload_seconds, self._callbacks)
+        upload = _Upload(self._neighbours, call, self._settings.upload_seconds, self._callbacks, self._zero_log)
         await self._require_room(call.identity, upload)
         upload.max_bytes = await self._max_bytes(call)
         answer = await upload.run(self._reader(call, upload.open, upload.max_bytes))
         self._feed.offer(answer.job)
+        if call.zero_log is not None:
+            call.zero_log.until(answer.document.expires_at)
         document = render.uploaded(answer.document, answer.job.id)
         retry_after = 1 + min(29, answer.document.file_size // _BYTES_PER_SECOND_OF_WORK)
         return accepted(document, 201, f"{PREFIX}/jobs/{answer.job.id}", retry_after)
@@ -144,8 +151,9 @@ class Documents:
     async def estimate(self, call: Call[NoBody, NoQuery]) -> Estimate:
         """What reading the file would take, which is opened and looked through, and then forgotten."""
         await self._usage.require_room(call.identity)
-        max_bytes, wanted = await self._max_bytes(call), _Upload(self._neighbours, call, 0.0, self._callbacks).wanted
-        preview = Preview(self._neighbours.ingest, self._settings.upload_seconds, max_bytes, wanted)
+        max_bytes, seconds = await self._max_bytes(call), self._settings.upload_seconds
+        upload = _Upload(self._neighbours, call, seconds, self._callbacks, self._zero_log)
+        preview = Preview(self._neighbours.ingest, seconds, max_bytes, upload.wanted, call.zero_log is not None)
         found = await preview.run(self._reader(call, preview.open, preview.max_bytes))
         return await estimates.of_upload(self._neighbours, found, preview.job)
 
@@ -185,7 +193,7 @@ class Documents:
 
     async def read(self, call: Call[NoBody, NoQuery]) -> Response:
         """One document."""
-        found = await self._get(call.ids["document_id"])
+        found = await self._get(call)
         uri = self._blobs.uri(found.document.storage_key) if found.document.storage_key else ""
         return json_response(render.document_detail(found.document, list(found.jobs), uri))
 
@@ -200,7 +208,7 @@ class Documents:
 
     async def download(self, call: Call[NoBody, NoQuery]) -> Response:
         """The original, or a part of it."""
-        document = (await self._get(call.ids["document_id"])).document
+        document = (await self._get(call)).document
         if not document.storage_key:
             raise IllegalState("The original has not been fetched.", state=render.DOCUMENT_STATUSES[document.state])
         asked, etag = call.request.headers, f'"{document.sha256}"'
@@ -219,7 +227,7 @@ class Documents:
 
     async def searchable_pdf(self, call: Call[NoBody, NoQuery]) -> Response:
         """A PDF that can be searched."""
-        document = (await self._get(call.ids["document_id"])).document
+        document = (await self._get(call)).document
         request = ingest_pb2.SearchablePdfRequest(document_id=document.id)
         answers = client.stream(self._neighbours.ingest.SearchablePdf, request, _SEARCHABLE_SECONDS)
         pieces = await begun(one.chunk async for one in answers)
@@ -227,18 +235,28 @@ class Documents:
         headers = {"content-disposition": downloads.attachment(name), "x-content-type-options": "nosniff"}
         return StreamingResponse(pieces, headers=headers, media_type="application/pdf")
 
-    async def _get(self, document_id: str) -> results_pb2.GetDocumentResponse:
-        request = results_pb2.GetDocumentRequest(document_id=document_id)
-        return await client.call(self._neighbours.documents.GetDocument, request)
+    async def _get(self, call: Call[NoBody, NoQuery]) -> results_pb2.GetDocumentResponse:
+        request = results_pb2.GetDocumentRequest(document_id=call.ids["document_id"])
+        found = await client.call(self._neighbours.documents.GetDocument, request)
+        if found.document.zero_log:
+            mark(call.request.scope)
+        return found
 
 
 class _Upload:
     """One upload on its way to ingest."""
 
     def __init__(
-        self, neighbours: Neighbours, call: Call[NoBody, NoQuery], seconds: float, callbacks: CallbackPolicy
+        self,
+        neighbours: Neighbours,
+        call: Call[NoBody, NoQuery],
+        seconds: float,
+        callbacks: CallbackPolicy,
+        terms: ZeroLogTerms,
     ) -> None:
         self._neighbours = neighbours
+        self._terms = terms
+        self._zero_log = call.zero_log
         self._seconds = seconds
         self._callbacks = callbacks
         self._organization_id = call.identity.organization_id
@@ -257,6 +275,7 @@ class _Upload:
             max_bytes=self.max_bytes,
             job=self._job,
             priority=upload_form(head.fields).priority,
+            zero_log=ZeroLog(ttl_seconds=self._zero_log.seconds) if self._zero_log else None,
         )
         self._sink = IngestSink(self._neighbours.ingest, self._seconds)
         self._sink.begin(config)

@@ -16,6 +16,7 @@ from services.gateway.surfaces.platform import PREFIX, models, render, shapes
 from services.gateway.surfaces.platform.job_events import event_stream, seen_revision
 from services.gateway.validation import NoBody, NoQuery
 from services.gateway.visits import Visit
+from services.gateway.zero_log import mark
 
 _STATES = {name: state for state, name in render.JOB_STATUSES.items()}
 _TYPES = {name: kind for kind, name in render.JOB_TYPES.items()}
@@ -111,6 +112,8 @@ class Jobs:
         key = (call.identity.organization_id, call.ids["job_id"])
         await self._access.require(call.identity, key[1])
         entry = await self._feed.get(key)
+        if entry.job.zero_log:
+            mark(call.request.scope)
         seen = await seen_revision(self._feed, key, entry, call.request.headers.get("last-event-id"))
         if entry.ended and seen == entry.job.revision:
             return Response(status_code=204)

@@ -20,6 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from mesh import json_schema
 from mesh.addresses import LONGEST_URL
+from mesh.streams import LONGEST_ZERO_LOG_SECONDS
 from services.gateway.listing import PageQuery
 from services.gateway.validation import Body, Day, Flag, LooseQuery, Query, Text, WholeNumber
 
@@ -67,6 +68,14 @@ VariableText = Annotated[Text, StringConstraints(max_length=20_000)]
 Languages = Annotated[
     str,
     StringConstraints(max_length=200, pattern=r"^[a-z]{3}(_[A-Za-z0-9]{1,16})*(\+[a-z]{3}(_[A-Za-z0-9]{1,16})*){0,9}$"),
+]
+TtlSeconds = Annotated[
+    int,
+    Field(
+        ge=1,
+        le=LONGEST_ZERO_LOG_SECONDS,
+        description="With `X-Zero-Log: true`: how long it is kept, 60 at the least; also as `X-Zero-Log-TTL`.",
+    ),
 ]
 
 _KEY = re.compile(r"[\x21-\x7e]{8,1024}(?<!\*\*\*)")  # not what is shown of one
@@ -299,6 +308,7 @@ class UploadForm(BaseModel):
     priority: WholeNumber = Field(default=5, ge=0, le=9)
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
     callback_url: CallbackUrl | None = None
+    ttl_seconds: TtlSeconds | None = None
 
 
 class DocumentsQuery(PageQuery):

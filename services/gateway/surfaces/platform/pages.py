@@ -13,6 +13,7 @@ from services.gateway.negotiation import choose
 from services.gateway.neighbours import Neighbours
 from services.gateway.surfaces.platform import PREFIX, models, render_pages, shapes
 from services.gateway.validation import NoBody, NoQuery
+from services.gateway.zero_log import mark
 
 _TEXTS = ("text/plain", "text/markdown")
 _TABLES = ("application/json", "text/csv")
@@ -65,6 +66,8 @@ class Pages:
             include_lines=query.blocks,
         )
         found = await client.call(self._neighbours.documents.ListPages, request, seconds=30)
+        if found.zero_log:
+            mark(call.request.scope)
         items = [render_pages.page(one, query.blocks) for one in found.pages]
         return list_response(call.request.url, query, items, found.total)
 
@@ -72,7 +75,7 @@ class Pages:
         """All text, page after page."""
         media_type = choose(call.request.headers.get("accept"), _TEXTS)
         as_markdown = media_type == "text/markdown"
-        pages = await begun(self._stream(call.ids["document_id"], include_lines=as_markdown))
+        pages = await begun(self._stream(call, include_lines=as_markdown))
         write = render_pages.markdown if as_markdown else render_pages.plain_text
         pieces = (write(page) async for page in pages)
         return StreamingResponse(pieces, headers=_BY_ACCEPT, media_type=media_type)
@@ -80,7 +83,8 @@ class Pages:
     async def tables(self, call: Call[NoBody, NoQuery]) -> Response:
         """All tables."""
         document_id = call.ids["document_id"]
-        found = [(page.number, table) async for page in self._stream(document_id, False) for table in page.tables]
+        pages = self._stream(call, include_lines=False)
+        found = [(page.number, table) async for page in pages for table in page.tables]
         if choose(call.request.headers.get("accept"), _TABLES) == "text/csv":
             content = render_pages.csv_of([table for _, table in found])
             return Response(content, headers=_BY_ACCEPT, media_type="text/csv")
@@ -88,7 +92,11 @@ class Pages:
         answer: shapes.Tables = {"document_id": document_id, "tables": tables}
         return json_response(answer, headers=_BY_ACCEPT)
 
-    async def _stream(self, document_id: str, include_lines: bool) -> AsyncIterator[page_pb2.Page]:
+    async def _stream(self, call: Call[NoBody, NoQuery], include_lines: bool) -> AsyncIterator[page_pb2.Page]:
+        document_id = call.ids["document_id"]
         request = results_pb2.StreamPagesRequest(document_id=document_id, include_lines=include_lines)
         async for message in client.stream(self._neighbours.documents.StreamPages, request):
-            yield message.page
+            if message.zero_log:
+                mark(call.request.scope)
+            if message.HasField("page"):
+                yield message.page

@@ -22,10 +22,13 @@ Wanted = Callable[[Head], Awaitable[job_pb2.JobConfig]]
 class Preview:
     """One call to `Preview` of ingest."""
 
-    def __init__(self, stub: "IngestServiceAsyncStub", seconds: float, max_bytes: int, wanted: Wanted) -> None:
+    def __init__(
+        self, stub: "IngestServiceAsyncStub", seconds: float, max_bytes: int, wanted: Wanted, in_memory: bool = False
+    ) -> None:
         self._stub = stub
         self._seconds = seconds
         self._wanted = wanted
+        self._in_memory = in_memory
         self._call: grpc.aio.StreamUnaryCall[PreviewRequest, PreviewResponse] | None = None
         self.max_bytes = max_bytes
         self.job = job_pb2.JobConfig()
@@ -35,7 +38,9 @@ class Preview:
         """Tells ingest what comes."""
         self.job = await self._wanted(head)
         self._call = self._stub.Preview(timeout=self._seconds, metadata=context.outgoing_metadata())
-        await self._send(PreviewRequest(config=PreviewConfig(max_bytes=self.max_bytes, job=self.job)))
+        await self._send(
+            PreviewRequest(config=PreviewConfig(max_bytes=self.max_bytes, job=self.job, zero_log=self._in_memory))
+        )
         return self
 
     async def write(self, chunk: bytes) -> None:

@@ -171,7 +171,7 @@ def organization(tenant: auth_pb2.Organization, document_count: int) -> shapes.O
 
 def document(record: job_pb2.Document) -> shapes.Document:
     """A document, as lists show it."""
-    return {
+    shown: shapes.Document = {
         "id": record.id,
         "filename": record.filename,
         "original_filename": record.original_filename,
@@ -183,6 +183,9 @@ def document(record: job_pb2.Document) -> shapes.Document:
         "created_at": time(record.created_at),
         "updated_at": time(record.updated_at),
     }
+    if record.zero_log:
+        shown["zero_log"], shown["expires_at"] = True, time(record.expires_at)
+    return shown
 
 
 def found_documents(found: results_pb2.ListDocumentsResponse, with_matches: bool) -> list[shapes.FoundDocument]:
@@ -219,7 +222,7 @@ def document_job(record: job_pb2.Job) -> shapes.DocumentJob:
 
 def uploaded(record: job_pb2.Document, job_id: str) -> shapes.Uploaded:
     """A document that was just accepted: reading it may have begun, but the answer speaks of its acceptance."""
-    return {
+    shown: shapes.Uploaded = {
         "id": record.id,
         "filename": record.filename,
         "original_filename": record.original_filename,
@@ -230,12 +233,15 @@ def uploaded(record: job_pb2.Document, job_id: str) -> shapes.Uploaded:
         "created_at": time(record.created_at),
         "job_id": job_id,
     }
+    if record.zero_log:
+        shown["zero_log"], shown["expires_at"] = True, time(record.expires_at)
+    return shown
 
 
 def job(record: job_pb2.Job) -> shapes.Job:
     """A job."""
     short = document_job(record)
-    return {
+    shown: shapes.Job = {
         "id": record.id,
         "document_id": record.document_id,
         "job_type": short["job_type"],
@@ -259,6 +265,9 @@ def job(record: job_pb2.Job) -> shapes.Job:
         "created_at": time(record.created_at),
         "updated_at": time(record.updated_at),
     }
+    if record.zero_log:
+        shown["zero_log"], shown["expires_at"] = True, time(record.expires_at)
+    return shown
 
 
 def seconds_left(record: job_pb2.Job) -> int | None:
@@ -281,9 +290,11 @@ def job_status(record: job_pb2.Job) -> Status:
     etag = polling.strong_etag(body)
     shared: Headers = [
         (b"etag", etag.encode()),
-        (b"cache-control", b"private, no-cache"),
+        (b"cache-control", b"no-store" if record.zero_log else b"private, no-cache"),
         (b"api-version", API_VERSION.encode()),
     ]
+    if record.zero_log:
+        shared.append((b"x-zero-log", b"true"))
     if record.state not in ENDED:
         shared.append((b"retry-after", str(retry_after(record)).encode()))
     describing = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]

@@ -10,6 +10,8 @@ from services.gateway.surfaces.platform.models import DocumentStatus, JobKind, J
 Time = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Uuid = Annotated[str, Field(json_schema_extra={"format": "uuid"})]
 
+ZeroLogged = Annotated[Literal[True], Field(description="It is kept in memory alone, until `expires_at`.")]
+
 
 class Problem(TypedDict):
     """Why a request failed."""
@@ -254,6 +256,8 @@ class Document(TypedDict):
     metadata: dict[str, str]
     created_at: Time
     updated_at: Time
+    zero_log: NotRequired[ZeroLogged]
+    expires_at: NotRequired[Time]
 
 
 class PageMatch(TypedDict):
@@ -300,6 +304,8 @@ class Uploaded(TypedDict):
     page_count: None
     created_at: Time
     job_id: Uuid
+    zero_log: NotRequired[ZeroLogged]
+    expires_at: NotRequired[Time]
 
 
 class Box(TypedDict):
@@ -457,6 +463,8 @@ class Job(TypedDict):
     completed_at: Time | None
     created_at: Time
     updated_at: Time
+    zero_log: NotRequired[ZeroLogged]
+    expires_at: NotRequired[Time]
 
 
 class AnalysisAccepted(TypedDict):

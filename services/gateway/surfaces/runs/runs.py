@@ -17,6 +17,7 @@ from services.gateway.listing import list_response
 from services.gateway.neighbours import Neighbours
 from services.gateway.organizations import Organizations
 from services.gateway.plans import Usage
+from services.gateway.problems import invalid
 from services.gateway.settings import GatewaySettings
 from services.gateway.surfaces.platform import API_VERSION, PREFIX
 from services.gateway.surfaces.platform.previews import Preview
@@ -27,6 +28,7 @@ from services.gateway.surfaces.runs.starting import Start
 from services.gateway.texts import MAX_CHARACTERS
 from services.gateway.uploads import Opener, UploadReader, too_large
 from services.gateway.validation import NoBody, NoQuery, declared_length
+from services.gateway.zero_log import ZeroLog, ZeroLogTerms
 
 _MIB = 1 << 20
 _FORM_OVERHEAD_BYTES = _MIB
@@ -48,8 +50,10 @@ class Runs:
         usage: Usage,
         settings: GatewaySettings,
         callbacks: CallbackPolicy,
+        zero_log: ZeroLogTerms,
     ) -> None:
         self._callbacks = callbacks
+        self._zero_log = zero_log
         self._neighbours = neighbours
         self._organizations = organizations
         self._usage = usage
@@ -73,6 +77,7 @@ class Runs:
                 problems=(404, 409),
                 keyed=Keyed(),
                 estimate=self.estimate,
+                zero_log=self._refuse_zero_log,
                 scope=_WRITE,
             ),
             get(
@@ -133,6 +138,12 @@ class Runs:
         if not call.is_form:
             return _accepted(await start.named(call.body))
         return _accepted(await start.file(self._reader(call, start.open, max_bytes)))
+
+    async def _refuse_zero_log(self, call: Call[Any, NoQuery]) -> ZeroLog | None:
+        """Runs are recorded. Raises InvalidArgument where nothing may be, rather than do what was not meant."""
+        if await self._zero_log.of(call.request.headers, call.identity) is not None:
+            raise invalid({"X-Zero-Log": "Runs are recorded: send a task or a document, which can be kept in memory."})
+        return None
 
     async def estimate(self, call: Call[Any, NoQuery]) -> Estimate:
         """What the run would take. What is only named is not fetched for that."""

@@ -7,6 +7,7 @@ from mesh import client, ids
 from mesh.errors import Forbidden, IllegalState, NotFound, TooMuch
 from pagemesh.ingest.v1 import ingest_pb2
 from pagemesh.results.v1 import analysis_pb2, job_pb2, results_pb2
+from pagemesh.results.v1.zero_log_pb2 import ZeroLog
 from services.gateway.callbacks import CallbackPolicy
 from services.gateway.dry_runs import Estimate
 from services.gateway.endpoints import Call
@@ -25,6 +26,7 @@ from services.gateway.template_use import analysis_by, same
 from services.gateway.texts import submit_text
 from services.gateway.uploads import Head, Opener, Sink, UploadReader, too_large
 from services.gateway.validation import NoBody, NoQuery, declared_length, wrong_fields
+from services.gateway.zero_log import ZeroLogTerms
 
 _MIB = 1 << 20
 _PRIORITY = 5
@@ -43,9 +45,11 @@ class Acceptance:
         usage: Usage,
         settings: GatewaySettings,
         callbacks: CallbackPolicy,
+        zero_log: ZeroLogTerms,
     ) -> None:
         self._callbacks = callbacks
         self._neighbours = neighbours
+        self.zero_log = zero_log
         self._organizations = organizations
         self._usage = usage
         self._settings = settings
@@ -79,7 +83,8 @@ class Acceptance:
         """What the task of a file would take, which is opened and looked through, and then forgotten."""
         await self._usage.require_room(call.identity)
         max_bytes = await self._max_bytes(call)
-        preview = Preview(self._neighbours.ingest, self._settings.upload_seconds, max_bytes, self.file_job)
+        seconds, in_memory = self._settings.upload_seconds, call.zero_log is not None
+        preview = Preview(self._neighbours.ingest, seconds, max_bytes, self.file_job, in_memory)
         found = await preview.run(self._reader(call, preview.open, max_bytes))
         return await estimates.of_upload(self._neighbours, found, preview.job)
 
@@ -148,6 +153,7 @@ class _File:
 
     async def open(self, head: Head) -> Sink:
         """Tells ingest what comes."""
+        self._acceptance.zero_log.choose(self._call.zero_log, _form(head.fields).ttl_seconds)
         self._job = await self._acceptance.file_job(head)
         config = _config(self._call, head.safe_filename, self._job)
         config.max_bytes = self._max_bytes
@@ -178,6 +184,7 @@ def _config(call: _Call, name: str, job: job_pb2.JobConfig) -> ingest_pb2.Upload
         job=job,
         priority=_PRIORITY,
         job_type=job_pb2.JOB_TYPE_TEXT_TASK,
+        zero_log=ZeroLog(ttl_seconds=call.zero_log.seconds) if call.zero_log else None,
     )
 
 

@@ -12,6 +12,7 @@ from services.gateway.surfaces.platform.models import (
     OutputSchema,
     Password,
     TemplateName,
+    TtlSeconds,
 )
 from services.gateway.texts import MAX_CHARACTERS
 from services.gateway.validation import Body, Query, Text
@@ -32,6 +33,7 @@ class TaskBody(Body):
     template: TemplateName | None = Field(default=None, description=f"Left out: {DEFAULT_TEMPLATE}.")
     options: AnalysisOptions | None = None
     callback_url: CallbackUrl | None = None
+    ttl_seconds: TtlSeconds | None = None
 
 
 class TaskForm(BaseModel):
@@ -46,6 +48,7 @@ class TaskForm(BaseModel):
     callback_url: CallbackUrl | None = None
     languages: Languages = Field(default="eng", description="OCR languages, Tesseract codes joined by +.")
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
+    ttl_seconds: TtlSeconds | None = None
 
 
 class TasksQuery(PageQuery):

@@ -23,12 +23,15 @@ def accepted(job: job_pb2.Job, retention_days: int) -> shapes.AcceptedTask:
     """A task that was just accepted: work on it may have begun, but the answer speaks of its acceptance."""
     expires = Timestamp()
     expires.FromDatetime(job.created_at.ToDatetime() + timedelta(days=retention_days))
-    return {
+    told: shapes.AcceptedTask = {
         "task_id": job.id,
         "status": "PENDING",
         "created_at": platform.time(job.created_at),
-        "expires_at": platform.time(expires),
+        "expires_at": platform.time(job.expires_at if job.zero_log else expires),
     }
+    if job.zero_log:
+        told["zero_log"] = True
+    return told
 
 
 def task(job: job_pb2.Job, found: analysis_pb2.Analysis | None = None) -> shapes.Task:
@@ -41,6 +44,8 @@ def task(job: job_pb2.Job, found: analysis_pb2.Analysis | None = None) -> shapes
         "updated_at": platform.time(job.updated_at),
         "estimated_seconds_left": platform.seconds_left(job),
     }
+    if job.zero_log:
+        told["zero_log"], told["expires_at"] = True, platform.time(job.expires_at)
     if found is not None:
         told["result"] = _result(found)
     if job.HasField("error"):

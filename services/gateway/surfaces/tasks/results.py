@@ -32,7 +32,7 @@ class TaskBodies:
         key = (job.organization_id, job.id)
         if key not in self._remembered:
             body = await self._finished(job)
-            self._remember(key, body)
+            self._remember(key, body, job.zero_log)
             return body
         self._remembered.move_to_end(key)
         return self._remembered[key]
@@ -46,8 +46,8 @@ class TaskBodies:
         answer = await client.call(self._neighbours.text_tasks.GetTextTaskResult, request)
         return orjson.dumps(render.task(job, answer.analysis))
 
-    def _remember(self, key: Key, body: bytes) -> None:
-        if len(body) > _LARGEST_BYTES or key in self._remembered:
+    def _remember(self, key: Key, body: bytes, is_zero_log: bool) -> None:
+        if is_zero_log or len(body) > _LARGEST_BYTES or key in self._remembered:
             return
         self._remembered[key] = body
         self._size += len(body)

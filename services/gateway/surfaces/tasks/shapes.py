@@ -4,7 +4,7 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from services.gateway.surfaces.platform.shapes import JobError, Provenance, Time, TokenUsage, Uuid
+from services.gateway.surfaces.platform.shapes import JobError, Provenance, Time, TokenUsage, Uuid, ZeroLogged
 from services.gateway.surfaces.tasks.models import TaskState
 
 
@@ -15,6 +15,7 @@ class AcceptedTask(TypedDict):
     status: TaskState
     created_at: Time
     expires_at: Time
+    zero_log: NotRequired[ZeroLogged]
 
 
 class TaskResult(TypedDict):
@@ -41,6 +42,8 @@ class Task(TypedDict):
     estimated_seconds_left: int | None
     result: NotRequired[TaskResult]
     error: NotRequired[JobError]
+    zero_log: NotRequired[ZeroLogged]
+    expires_at: NotRequired[Time]
 
 
 class TaskList(TypedDict):

@@ -26,6 +26,7 @@ from services.gateway.surfaces.tasks.results import TaskBodies, require_task
 from services.gateway.texts import MAX_CHARACTERS
 from services.gateway.validation import NoBody, NoQuery
 from services.gateway.visits import Visit
+from services.gateway.zero_log import ZeroLog, ZeroLogTerms, mark
 
 _TASKS = f"{PREFIX}/tasks"
 # A character beyond the Basic Multilingual Plane takes twelve bytes when JSON escapes it.
@@ -45,12 +46,14 @@ class Tasks:
         acceptance: Acceptance,
         feed: Feed,
         access: JobAccess,
+        zero_log: ZeroLogTerms,
     ) -> None:
         self._neighbours = neighbours
         self._organizations = organizations
         self._acceptance = acceptance
         self._feed = feed
         self._access = access
+        self._zero_log = zero_log
         self._bodies = TaskBodies(neighbours)
 
     def endpoints(self) -> list[AnyEndpoint]:
@@ -65,6 +68,7 @@ class Tasks:
                 models.TaskBody,
                 keyed=Keyed(),
                 estimate=self._acceptance.estimate_text,
+                zero_log=self._terms_of_text,
                 scope=_WRITE,
                 body_bytes=_TEXT_BODY_BYTES,
             ),
@@ -80,6 +84,7 @@ class Tasks:
                 problems=(400, 413, 415, 422, 429),
                 keyed=Keyed(),
                 estimate=self._acceptance.estimate_file,
+                zero_log=lambda call: self._zero_log.of(call.request.headers, call.identity),
                 scope=_WRITE,
             ),
             get(
@@ -129,19 +134,26 @@ class Tasks:
     async def create(self, call: Call[models.TaskBody, NoQuery]) -> Response:
         """Accepts a text."""
         days = await self._retention_days(call.identity)
-        return self._accepted(await self._acceptance.text(call), days)
+        return self._accepted(call.zero_log, await self._acceptance.text(call), days)
 
     async def create_of_file(self, call: Call[NoBody, NoQuery]) -> Response:
         """Accepts a file."""
         days = await self._retention_days(call.identity)
-        return self._accepted(await self._acceptance.file(call), days)
+        return self._accepted(call.zero_log, await self._acceptance.file(call), days)
+
+    async def _terms_of_text(self, call: Call[models.TaskBody, NoQuery]) -> ZeroLog | None:
+        zero_log = await self._zero_log.of(call.request.headers, call.identity)
+        self._zero_log.choose(zero_log, call.body.ttl_seconds)
+        return zero_log
 
     async def _retention_days(self, caller: Identity) -> int:
         """Asked for before anything is accepted: an answer must not fail afterwards."""
         return (await self._organizations.get(caller.organization_id)).settings.retention_days
 
-    def _accepted(self, job: job_pb2.Job, retention_days: int) -> Response:
+    def _accepted(self, zero_log: ZeroLog | None, job: job_pb2.Job, retention_days: int) -> Response:
         self._feed.offer(job)
+        if zero_log is not None:
+            zero_log.until(job.expires_at)
         answer = render.accepted(job, retention_days)
         return accepted(answer, 202, f"{_TASKS}/{job.id}", platform.retry_after(job))
 
@@ -203,12 +215,17 @@ class Tasks:
             self._feed.gone(_key(call))
             self._bodies.forget(_key(call))
             return json_response(shown(answer.erasure))
+        if answer.cancelled.zero_log:
+            mark(call.request.scope)
         self._feed.offer(answer.cancelled)
         return json_response(render.task(answer.cancelled), 202, {"location": f"{_TASKS}/{task_id}"})
 
     async def _entry(self, call: Call[NoBody, NoQuery]) -> Entry:
         await self._access.require(call.identity, call.ids["task_id"])
-        return require_task(await self._feed.get(_key(call)))
+        entry = require_task(await self._feed.get(_key(call)))
+        if entry.job.zero_log:
+            mark(call.request.scope)
+        return entry
 
 
 def _key(call: Call[NoBody, NoQuery]) -> tuple[str, str]:
