@@ -5,9 +5,12 @@
 | WORK | `work.<kind>.<lane>` | tasks, deleted when acknowledged |
 | FACTS | `facts.<service>` | what came of tasks, deleted when the record has it |
 | EVENTS | `events.>` | what other services may follow, without content, kept 7 days |
-| DEAD | `dead.<kind>` | tasks given up, kept 30 days |
+| DEAD | `dead.<kind>.<job>` | tasks and facts given up, kept 30 days; see mesh/dead.py |
 | QUOTA | `quota.<who>.<window>.<start>` | requests counted, in memory, kept 2 hours; see mesh/counters.py |
 | IDEMPOTENCY | `idempotency.<who>.<name>` | answers to requests with a key, each for a time; see mesh/entries.py |
+
+Status goes over plain subjects, `status.<organization>.<job>`: see docs/adr/0003-status-feed.md; so does word of jobs
+that nobody wants any more, `cancel.<organization>.<job>`: see docs/adr/0024-stopping-work.md.
 
 Zero-log work has streams of its own, in memory and bounded, whose messages all end by themselves; see docs/adr/0028:
 
@@ -17,8 +20,6 @@ Zero-log work has streams of its own, in memory and bounded, whose messages all 
 | FACTS_EPHEMERAL | `zlfacts.<service>.<job>` | as FACTS |
 | EPHEMERAL | `ephemeral.<organization>.<root>.…` | what is known, pages, analyses and originals of one document |
 | IDEMPOTENCY_EPHEMERAL | `zlidempotency.<who>.<name>` | as IDEMPOTENCY |
-
-Status goes over plain subjects, `status.<organization>.<job>`: see docs/adr/0003-status-feed.md.
 """
 
 from dataclasses import replace
@@ -32,6 +33,8 @@ OPERATOR_EVENTS = "events.operator"
 """What operators did, one subject an action below this."""
 USAGE_EVENTS = "events.usage"
 """What organizations use, one subject a kind below this."""
+CANCELLATIONS = "cancel.>"
+"""Word of jobs that nobody wants any more."""
 IDEMPOTENCY = "IDEMPOTENCY"
 """The stream of remembered answers."""
 EPHEMERAL = "EPHEMERAL"
@@ -95,6 +98,11 @@ def identity_subject(kind: str) -> str:
 def status_subject(organization_id: str, job_id: str) -> str:
     """Where a job's changes go."""
     return f"status.{organization_id}.{job_id}"
+
+
+def cancel_subject(organization_id: str, job_id: str) -> str:
+    """Where word goes that nobody wants the job any more."""
+    return f"cancel.{organization_id}.{job_id}"
 
 
 def quota_subject(who: str, window: str, start: int) -> str:

@@ -3,21 +3,21 @@
 1. `Counted`: counts requests, warm polls included.
 2. `WarmPolls`: answers polls of warm jobs by itself.
 3. `Framed`: the request's id and trace.
-4. Starlette: errors in our form, CORS, routes made from the endpoints' declarations.
+4. `Browsers`: CORS.
+5. Starlette: errors in our form, routes made from the endpoints' declarations.
 """
 
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mesh.errors import PagemeshError
 from services.gateway import problems
 from services.gateway.admission import Admission
+from services.gateway.browsers import Browsers
 from services.gateway.credentials import Credentials
 from services.gateway.endpoints import AnyEndpoint, Desk
 from services.gateway.feed import Feed
@@ -28,25 +28,6 @@ from services.gateway.openapi import with_documents
 from services.gateway.settings import GatewaySettings
 from services.gateway.traffic import Traffic
 from services.gateway.warm import WarmPolls
-
-_READABLE_BY_BROWSERS = (
-    "API-Version",
-    "Content-Disposition",
-    "Content-Range",
-    "ETag",
-    "Idempotency-Replayed",
-    "Link",
-    "Location",
-    "Preference-Applied",
-    "RateLimit",
-    "RateLimit-Policy",
-    "Retry-After",
-    "X-RateLimit-Limit",
-    "X-RateLimit-Remaining",
-    "X-RateLimit-Reset",
-    "X-Request-ID",
-    "X-Zero-Log",
-)
 
 
 def build(
@@ -63,7 +44,6 @@ def build(
     desk = Desk(credentials, admission, idempotency, settings.json_body_bytes)
     starlette = Starlette(
         routes=desk.routes(with_documents(endpoints)),
-        middleware=[_cors(settings)],
         exception_handlers={
             PagemeshError: problems.on_error,
             HTTPException: problems.on_http,
@@ -72,7 +52,8 @@ def build(
         },
     )
     starlette.router.redirect_slashes = False
-    return Counted(WarmPolls(Framed(starlette), feed, access, credentials, admission), traffic)
+    framed = Framed(Browsers(starlette, settings))
+    return Counted(WarmPolls(framed, feed, access, credentials, admission), traffic)
 
 
 class Counted:
@@ -86,14 +67,3 @@ class Counted:
         """Counts one and passes it on."""
         self._traffic.requests += 1
         await self._app(scope, receive, send)
-
-
-def _cors(settings: GatewaySettings) -> Middleware:
-    # Credentials are never allowed: tokens go by header, which needs none, and a wildcard forbids them.
-    return Middleware(
-        CORSMiddleware,
-        allow_origins=("*",) if settings.environment == "development" else settings.cors_origins,
-        allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
-        allow_headers=("*",),
-        expose_headers=_READABLE_BY_BROWSERS,
-    )

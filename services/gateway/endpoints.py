@@ -4,7 +4,7 @@ Routes and the OpenAPI document both come from here, so that neither can promise
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Generic, TypeVar
@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from mesh import scopes
@@ -20,6 +20,7 @@ from mesh.identity import Identity
 from services.gateway import zero_log
 from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
+from services.gateway.dry_runs import DryRun, Estimate, Valid, valid
 from services.gateway.fingerprints import Fingerprint
 from services.gateway.forms import FormEvent, form_events
 from services.gateway.idempotency import Claim, Earlier, Idempotency, Origin, read_key, reused
@@ -101,6 +102,8 @@ class Endpoint(Generic[B, Q]):
     """Set where a repeat is answered as the first request was."""
     zero_log: Callable[[Any], Awaitable[ZeroLog | None]] | None = None
     """Set where work can be kept in memory alone: whether it is, of the call."""
+    estimate: Callable[[Call[B, Q]], Awaitable[Estimate]] | None = None
+    """Set where `?dry_run=true` has the call validated and estimated instead of carried out."""
     counted: bool = True
     """Whether it counts against the limits, of the address when it is public."""
     within_plan: bool = True
@@ -108,8 +111,19 @@ class Endpoint(Generic[B, Q]):
     problems: tuple[int, ...] = ()
     """Statuses of errors beside those that follow from the declaration."""
     request_headers: tuple[str, ...] = field(default=())
+    standalone: bool = False
+    """It needs nothing but this gateway, and so is never away."""
     listed: bool = True
     """Whether OpenAPI documents name it; what only a page of ours asks for is left out."""
+
+    def __post_init__(self) -> None:
+        """An endpoint with an estimate takes `dry_run` and may answer 200."""
+        if self.estimate is None:
+            return
+        query = DryRun if self.query is NoQuery else self.query
+        assert issubclass(query, DryRun), f"the query of {self.path} must derive from DryRun"
+        object.__setattr__(self, "query", query)
+        object.__setattr__(self, "answers", {200: Answer("A dry run: nothing was started.", Valid), **self.answers})
 
 
 AnyEndpoint = Endpoint[Any, Any]
@@ -133,7 +147,7 @@ class Desk:
         if endpoint.zero_log is not None and zero_log.asks(request.headers):
             zero_log.mark(request.scope)  # whatever comes of it, an error too
         ids = _ids(request.path_params)
-        query = read_query(request.query_params, endpoint.query)
+        query = read_query(request.scope["query_string"], endpoint.query)
         raw, body = b"", NoBody()
         if endpoint.body is not NoBody:
             raw = await read_json(request, endpoint.body_bytes or self._json_body_bytes)
@@ -144,6 +158,8 @@ class Desk:
         if call.zero_log is not None and call.zero_log.is_asked:
             zero_log.mark(request.scope)
         key = read_key(request.headers) if endpoint.keyed else None
+        if endpoint.estimate is not None and query.dry_run:
+            return valid(await endpoint.estimate(call))  # never remembered: it made nothing
         return await (endpoint.handler(call) if key is None else self._once(endpoint, call, key, raw))
 
     async def _once(self, endpoint: AnyEndpoint, call: Call[Any, Any], key: str, raw: bytes) -> Response:
@@ -182,14 +198,17 @@ class Desk:
         by_method = {endpoint.method: endpoint for endpoint in group}
         if "GET" in by_method:
             by_method["HEAD"] = by_method["GET"]
-        allowed = ", ".join(sorted(by_method))
+        allowed = ", ".join(sorted((*by_method, "OPTIONS")))
 
         async def dispatch(request: Request) -> Response:
             request.scope[ROUTE] = path
             endpoint = by_method.get(request.method)
+            if request.method == "OPTIONS":  # RFC 9110, section 9.3.7; preflights are answered before they come here
+                return Response(status_code=204, headers={"allow": allowed})
             if endpoint is None:
                 raise HTTPException(405, f"This takes {allowed}.", {"allow": allowed})
-            return await self.serve(endpoint, request)
+            response = await self.serve(endpoint, request)
+            return await _head(response) if request.method == "HEAD" else response
 
         route = Route(path, dispatch)
         route.methods = set()  # all of them: `dispatch` refuses in our form
@@ -253,6 +272,17 @@ def delete(
 ) -> AnyEndpoint:
     """An endpoint that deletes."""
     return Endpoint("DELETE", path, handler, summary, answers, NoBody, NoQuery, **more)
+
+
+async def _head(response: Response) -> Response:
+    """The answer without its body, whose making, where it is made piece by piece, ends here."""
+    if not isinstance(response, StreamingResponse):
+        return response
+    if isinstance(response.body_iterator, AsyncGenerator):
+        await response.body_iterator.aclose()
+    head = Response(status_code=response.status_code)
+    head.raw_headers = response.raw_headers
+    return head
 
 
 def _ids(path_params: Mapping[str, Any]) -> dict[str, str]:

@@ -4,7 +4,7 @@ Every change of a job is told to every gateway; the feed keeps the newest of eac
 What it keeps is *warm*, good to answer a poll with, only as long as it can be trusted:
 
 - an unfinished job for 2 s after it was last told or asked for, and only while the feed is connected;
-- a finished one for 60 s.
+- a finished one for 60 s, but for a failed one, which can be tried again: that counts as unfinished.
 
 Otherwise the next poll asks the record, once for all who wait. Messages may be lost or come twice or late: an older
 revision never replaces a newer one. A job that is told as gone, since its document was deleted, is forgotten at once,
@@ -22,7 +22,8 @@ from pagemesh.results.v1 import job_pb2
 UNFINISHED_SECONDS = 2.0
 FINISHED_SECONDS = 60.0
 _GONE_REMEMBERED = 1_000
-ENDED = frozenset({job_pb2.JOB_STATE_COMPLETED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED})
+_FINAL = frozenset({job_pb2.JOB_STATE_COMPLETED, job_pb2.JOB_STATE_CANCELLED})
+ENDED = _FINAL | {job_pb2.JOB_STATE_FAILED}
 
 Key = tuple[str, str]
 """Organization and job. Another organization's job is another key: as unknown as one that does not exist."""
@@ -53,8 +54,13 @@ class Entry:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether nothing will change by itself any more."""
         return self.job.state in ENDED
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can change any more."""
+        return self.job.state in _FINAL
 
     @property
     def status(self) -> Status:
@@ -104,7 +110,7 @@ class Feed:
         if known is None or known.job.revision < job.revision:
             known = self._entries[key] = Entry(job, 0.0, self._render)
             self._wake(key)
-        known.fresh_until = time.monotonic() + (FINISHED_SECONDS if known.ended else UNFINISHED_SECONDS)
+        known.fresh_until = time.monotonic() + (FINISHED_SECONDS if known.final else UNFINISHED_SECONDS)
         if job.HasField("expires_at"):
             self._forget_in_time(key, known)
         self._entries.move_to_end(key)
@@ -115,7 +121,7 @@ class Feed:
     def warm(self, key: Key) -> Entry | None:
         """What is known of a job, where it can be trusted."""
         entry = self._entries.get(key)
-        if entry is None or entry.fresh_until < time.monotonic() or not (entry.ended or self._connected()):
+        if entry is None or entry.fresh_until < time.monotonic() or not (entry.final or self._connected()):
             return None
         self._entries.move_to_end(key)
         return entry
@@ -172,7 +178,7 @@ class Feed:
 
     async def forget_unfinished(self) -> None:
         """Drops what may have changed while nothing was heard."""
-        for key in [key for key, entry in self._entries.items() if not entry.ended]:
+        for key in [key for key, entry in self._entries.items() if not entry.final]:
             self.forget(key)
 
     def close(self) -> None:

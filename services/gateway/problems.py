@@ -43,6 +43,7 @@ _REASON_STATUS = {
     "EPHEMERAL_LOST": 410,
     VALIDATION: 422,
     "IDEMPOTENCY_KEY_REUSED": 422,
+    "ADDRESS_NOT_ALLOWED": 422,
 }
 _BLAMED_FIELD = {
     "WEAK_PASSWORD": "password",
@@ -59,7 +60,11 @@ NOT_FOUND = errors.NotFound("There is no such thing.")
 
 def invalid(details: Mapping[str, str]) -> errors.InvalidArgument:
     """The error of a request whose fields are wrong: field → what is wrong with it."""
-    error = errors.InvalidArgument("Some fields are not valid.", VALIDATION)
+    return _blaming("Some fields are not valid.", VALIDATION, details)
+
+
+def _blaming(message: str, reason: str, details: Mapping[str, str]) -> errors.InvalidArgument:
+    error = errors.InvalidArgument(message, reason)
     error.details = dict(details)  # not as keyword arguments: clients name fields as they like, "message" for one
     return error
 
@@ -94,6 +99,8 @@ def _worded(error: errors.PagemeshError) -> errors.PagemeshError:
         return invalid({field: error.message})
     if error.reason == "INVALID_ARGUMENT" and "field" in error.details:
         return invalid({error.details["field"]: error.message})
+    if error.reason == "ADDRESS_NOT_ALLOWED" and "field" in error.details:
+        return _blaming(error.message, error.reason, {error.details["field"]: error.message})
     if isinstance(error, errors.NotFound) and error.reason == "NOT_FOUND":
         return NOT_FOUND
     if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:

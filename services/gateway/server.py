@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from services.gateway.http_protocol import HttpProtocol
 from services.gateway.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ class HttpServer:
             app,
             host=settings.http_host,
             port=settings.http_port,
-            http="httptools",
+            http=HttpProtocol,
             ws="none",
             lifespan="off",
             log_config=None,

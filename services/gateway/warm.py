@@ -41,8 +41,7 @@ class WarmPolls:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a warm poll, or passes the request on."""
-        path = scope.get("path", "")
-        if path.startswith(_PATH) and len(path) == _LENGTH and scope["type"] == "http" and scope["method"] == "GET":
+        if _is_poll(scope):
             headers = dict(scope["headers"])
             caller = self._caller(headers)
             if caller is not None and await self._answered(scope, headers, caller, send):
@@ -74,6 +73,13 @@ class WarmPolls:
             return False
         await _answer(entry, headers, verdict.headers(), send)
         return True
+
+
+def _is_poll(scope: Scope) -> bool:
+    path = scope.get("path", "")
+    if not path.startswith(_PATH) or len(path) != _LENGTH or scope["type"] != "http":
+        return False
+    return bool(scope["method"] == "GET" and not scope["query_string"])  # there are no parameters; the long way says so
 
 
 async def _answer(entry: Entry, headers: dict[bytes, bytes], limits: Headers, send: Send) -> None:

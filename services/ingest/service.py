@@ -6,6 +6,7 @@ import grpc
 
 from mesh import client
 from mesh.bus import Bus
+from mesh.cancellations import Cancellations
 from mesh.sandbox import Limits, Sandbox
 from mesh.seal import ARRIVAL_SEAL, Sealer
 from mesh.server import MeshServer, ServiceSpec
@@ -17,6 +18,7 @@ from pagemesh.ingest.v1.ingest_pb2_grpc import add_IngestServiceServicer_to_serv
 from pagemesh.ocr.v1.ocr_pb2_grpc import OcrServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub, JobServiceStub
 from services.ingest.arrival import Arrivals
+from services.ingest.preview import Previews
 from services.ingest.searchable_pdfs import SearchablePdfs
 from services.ingest.servicer import IngestServicer, Languages
 from services.ingest.settings import IngestSettings
@@ -34,10 +36,13 @@ async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
     reader = Reader(sandbox, blobs)
     sealer = Sealer(settings.arrival_secret.get_secret_value(), ARRIVAL_SEAL)
     arrivals = Arrivals(reader, sandbox, blobs, sealer, settings.ingest_arrival_bytes)
-    slots = settings.ingest_processes
+    slots, cancellations = settings.ingest_processes, await Cancellations.heard_by(bus)
     workers = [
-        Worker(bus, WorkerSpec(kind, handler(bus, NAME, do), give_up(bus, NAME), slots, prefetch=2 * slots))
-        for kind, do in (("inspect", reader.inspect), ("extract", reader.extract))
+        Worker(bus, WorkerSpec(kind, handle, give_up(bus, NAME), slots, prefetch=2 * slots))
+        for kind, handle in (
+            ("inspect", handler(bus, NAME, reader.inspect, cancellations)),
+            ("extract", handler(bus, NAME, reader.extract, cancellations)),
+        )
     ]
     for worker in workers:
         await worker.start()
@@ -47,7 +52,7 @@ async def serve(settings: IngestSettings, stop: asyncio.Event) -> None:
         jobs, documents = JobServiceStub(results), DocumentServiceStub(results)
         languages = Languages(OcrServiceStub(client.connect(settings.ocr_url, settings)))
         searchable = SearchablePdfs(sandbox, blobs, documents)
-        servicer = IngestServicer(blobs, jobs, languages, arrivals, searchable)
+        servicer = IngestServicer(blobs, jobs, languages, arrivals, searchable, Previews(sandbox))
         add_IngestServiceServicer_to_server(servicer, server)
         return ["pagemesh.ingest.v1.IngestService"]
 

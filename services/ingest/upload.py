@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import IO
 from uuid import uuid4
 
 from mesh.blobs import Blobs, Writer
@@ -43,15 +44,23 @@ async def store(
     """
     checked = _decodable(chunks) if plain_text else chunks
     async with aclosing(_measured(checked, max_bytes)) as measured:  # type: ignore[type-var]  # a generator it is
-        first = await _head(measured)
-        mime_type = PLAIN_TEXT if plain_text else sniff(first[:SNIFF_BYTES])
-        if mime_type is None:
-            raise InvalidArgument("The content is no PDF, PNG, JPEG or TIFF.", "INVALID_FILE_TYPE")
+        first, mime_type = (await _head(measured), PLAIN_TEXT) if plain_text else await _recognized(measured)
         key = f"{folder}/{uuid4()}{_SUFFIXES[mime_type]}"
         digest = hashlib.sha256()
         async with blobs.writer(key) as writer:
             size = await _write(writer, digest, first, measured)
     return Stored(key, mime_type, size, digest.hexdigest())
+
+
+async def spool(file: IO[bytes], chunks: AsyncIterator[bytes], max_bytes: int) -> str:
+    """Writes the bytes to a file that nobody keeps; their type by content. Raises as `store`."""
+    async with aclosing(_measured(chunks, max_bytes)) as measured:  # type: ignore[type-var]  # a generator it is
+        first, mime_type = await _recognized(measured)
+        file.write(first)
+        async for chunk in measured:
+            file.write(chunk)
+    file.flush()
+    return mime_type
 
 
 def display_name(sent: str) -> str:
@@ -83,6 +92,14 @@ async def _measured(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterat
             raise TooMuch(f"The file is larger than {limit} MiB.", "FILE_TOO_LARGE", limit_bytes=str(max_bytes))
         if chunk:
             yield chunk
+
+
+async def _recognized(chunks: AsyncIterator[bytes]) -> tuple[bytes, str]:
+    first = await _head(chunks)
+    mime_type = sniff(first[:SNIFF_BYTES])
+    if mime_type is None:
+        raise InvalidArgument("The content is no PDF, PNG, JPEG or TIFF.", "INVALID_FILE_TYPE")
+    return first, mime_type
 
 
 async def _head(chunks: AsyncIterator[bytes]) -> bytes:

@@ -69,13 +69,15 @@ def job_message(record: JobRecord) -> Job:
         pages_ocr=record.pages_ocr,
         attempts=record.attempts,
         revision=record.revision,
+        estimated_seconds_left=record.estimated_seconds_left,
         started_at=timestamp(record.started_at),
         completed_at=timestamp(record.completed_at),
         created_at=timestamp(record.created_at),
         updated_at=timestamp(record.updated_at),
     )
-    if record.result is not None and record.state == "completed":
+    if record.result is not None and record.state in ("completed", "cancelled"):
         job.result.CopyFrom(ParseDict(record.result, JobResult(), ignore_unknown_fields=True))
+        job.pages_spent.extend(record.result.get("pages_spent", ()))
     if record.error is not None:
         job.error.CopyFrom(Failure(code=record.error.code, message=record.error.message))
     return job
@@ -91,9 +93,9 @@ def config_record(config: JobConfig) -> dict[str, Any]:
     return MessageToDict(config, preserving_proto_field_name=True)
 
 
-def analysis_config_record(config: AnalysisConfig) -> dict[str, Any]:
+def analysis_config_record(config: AnalysisConfig, callback_url: str = "") -> dict[str, Any]:
     """What is asked of an analysis, as the record keeps it."""
-    return {"analysis": MessageToDict(config, preserving_proto_field_name=True)}
+    return config_record(JobConfig(analysis=config, callback_url=callback_url))
 
 
 def page_record(outcome: PageOutcome) -> PageRecord:

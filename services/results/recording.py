@@ -3,7 +3,8 @@
 Statements are per batch, not per job, since trips to the database are most of what taking in a fact costs.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -39,21 +40,18 @@ class _Case:
     outcomes: list[PageOutcome] = field(default_factory=list)
     wanted: list[NewTask] = field(default_factory=list)
 
-    def read(self) -> None:
-        """Applies inspections and collects outcomes, in the order of the facts."""
+    def read(self, closed: Collection[str], settled: Iterable[int]) -> None:
+        """Applies inspections and collects outcomes, in the order of the facts; failures of closed tasks are none."""
         for fact in self.facts:
             if fact.HasField("inspected"):
-                self._inspected(fact.inspected)
-                self.outcomes += fact.inspected.outcomes
-            elif fact.HasField("extracted"):
-                self.outcomes += fact.extracted.outcomes
-            elif fact.HasField("recognized"):
-                self.outcomes.append(fact.recognized.outcome)
+                self._inspected(fact.inspected, settled)
+            is_closed = fact.task_id in closed
+            self.outcomes += (one for one in _outcomes(fact) if not (is_closed and _is_failure(one)))
 
-    def _inspected(self, fact: DocumentInspected) -> None:
+    def _inspected(self, fact: DocumentInspected, settled: Iterable[int]) -> None:
         self.document.metadata = dict(fact.metadata)
         pages = [PageToRead(number, page.needs_ocr) for number, page in enumerate(fact.pages, start=1)]
-        read = frozenset(outcome.number for outcome in fact.outcomes)
+        read = frozenset([*(outcome.number for outcome in fact.outcomes), *settled])
         self.wanted += pipeline.inspected(self.job, pages, read)
 
     def update_document(self) -> None:
@@ -63,12 +61,21 @@ class _Case:
             self.document.page_count = self.job.pages_total or None
 
 
-class Recording:
-    """Takes facts of many jobs; afterwards `jobs` have changed and `tasks` are to be handed out."""
+Estimate = Callable[[JobRecord], int | None]
+"""Seconds that a job will still take."""
 
-    def __init__(self, tables: Transaction, blobs: Blobs) -> None:
+
+class Recording:
+    """Takes facts of many jobs; afterwards `jobs` have changed and `tasks` are to be handed out.
+
+    `done` says by kind of task how much was done: pages, or tasks where these have none.
+    """
+
+    def __init__(self, tables: Transaction, blobs: Blobs, estimate: Estimate) -> None:
         self.jobs: list[JobRecord] = []
         self.tasks: list[TaskRecord] = []
+        self.done: Counter[str] = Counter()
+        self._estimate = estimate
         self._tables = tables
         self._blobs = blobs
 
@@ -90,15 +97,35 @@ class Recording:
         """Records the fact of a job that this same transaction has made."""
         await self._take([_Case(job, document, [received.fact], received.headers)])
 
+    async def decide(
+        self, job: JobRecord, document: DocumentRecord, wanted: Iterable[NewTask], headers: dict[str, str]
+    ) -> None:
+        """Records what a person decided of a job that this transaction holds, and the work that it wants."""
+        await self._save([_Case(job, document, [], headers, wanted=list(wanted))], ())
+
     async def _take(self, cases: Sequence[_Case]) -> None:
+        facts = [fact for case in cases for fact in case.facts]
+        self.done.update(kind for fact in facts for kind in _done(fact))
+        closed = await self._closed(facts)
         for case in cases:
-            case.read()
+            case.read(closed, await self._settled_before(case.job))
         await self._settle([(case, await self._pages(case)) for case in cases])
         unfinished = await self._close_tasks(cases)
         for case in cases:
             await self._finish(case)
         done = {UUID(fact.task_id) for case in cases for fact in case.facts if fact.last}
         await self._save(cases, done - unfinished)
+
+    async def _closed(self, facts: Iterable[Fact]) -> set[str]:
+        """Tasks that tell of failures and are not open any more: what failed may have been opened for another try."""
+        telling = {fact.task_id for fact in facts if any(map(_is_failure, _outcomes(fact)))}
+        opened = await self._tables.tasks.get({UUID(task_id) for task_id in telling}) if telling else {}
+        return {task_id for task_id in telling if UUID(task_id) not in opened}
+
+    async def _settled_before(self, job: JobRecord) -> tuple[int, ...]:
+        """Pages that a job which was tried again need not read."""
+        is_retried = job.stage == "queued" and job.pages_done > 0
+        return (await self._tables.pages.spent(job.document_id)).pages if is_retried else ()
 
     async def _pages(self, case: _Case) -> list[PageRecord]:
         return [await self._page(outcome) for outcome in case.outcomes]
@@ -157,6 +184,7 @@ class Recording:
     async def _save(self, cases: Sequence[_Case], done: Collection[UUID]) -> None:
         for case in cases:
             case.update_document()
+            case.job.estimated_seconds_left = self._estimate(case.job)
         waited_for = await self._tables.jobs.save_all(
             [case.job for case in cases],
             [case.document for case in cases if case.job.reads],
@@ -183,6 +211,28 @@ class Recording:
             case.wanted += pipeline.document_read(case.job, ended[case.document.id])
         if cases:
             await self._save(cases, ())
+
+
+def _outcomes(fact: Fact) -> Iterator[PageOutcome]:
+    if fact.HasField("inspected"):
+        yield from fact.inspected.outcomes
+    elif fact.HasField("extracted"):
+        yield from fact.extracted.outcomes
+    elif fact.HasField("recognized"):
+        yield fact.recognized.outcome
+
+
+def _done(fact: Fact) -> list[str]:
+    """The kind of task that the fact comes of, once for each unit that was done."""
+    if fact.HasField("inspected"):
+        return ["inspect"]
+    if fact.HasField("analyzed"):
+        return ["analyze"]
+    return [("ocr" if fact.HasField("recognized") else "extract") for _ in _outcomes(fact)]
+
+
+def _is_failure(outcome: PageOutcome) -> bool:
+    return outcome.WhichOneof("end") != "content"
 
 
 def _may_leave_pages(fact: Fact) -> bool:

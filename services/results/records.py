@@ -50,7 +50,7 @@ class JobRecord:
     """`text_extraction`, `analysis`, `text_task` or `tagging`."""
     priority: int
     config: dict[str, Any]
-    """`mode`, `languages`, `password`, and `analysis` with `analysis_type`, `prompt`, `options`."""
+    """`mode`, `languages`, `password`, `callback_url`, and `analysis` with `analysis_type`, `prompt`, `options`."""
     state: str = "pending"
     """`pending`, `running`, `completed`, `failed` or `cancelled`."""
     stage: str = "queued"
@@ -65,6 +65,8 @@ class JobRecord:
     error: Problem | None = None
     attempts: int = 0
     revision: int = 1
+    estimated_seconds_left: int | None = None
+    """None until rates were measured, and once it has ended."""
     started_at: datetime | None = None
     completed_at: datetime | None = None
     created_at: datetime | None = None
@@ -98,6 +100,15 @@ class PageRecord:
     layout: bytes = b""
     layout_key: str = ""
     problem: Problem | None = None
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What was read of a document whose reading is stopped."""
+
+    pages: tuple[int, ...]
+    ocr_pages: int
+    failures: tuple[tuple[int, Problem], ...] = ()
 
 
 @dataclass(frozen=True)

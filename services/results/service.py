@@ -14,6 +14,7 @@ from mesh.storage import Storage
 from mesh.streams import identity_subject
 from mesh.verifier import remote_verifier
 from pagemesh.auth.v1.auth_pb2_grpc import OrganizationServiceStub
+from pagemesh.results.v1.erasures_pb2_grpc import add_ErasureServiceServicer_to_server
 from pagemesh.results.v1.results_pb2_grpc import (
     add_DocumentServiceServicer_to_server,
     add_JobServiceServicer_to_server,
@@ -21,6 +22,8 @@ from pagemesh.results.v1.results_pb2_grpc import (
 from pagemesh.results.v1.templates_pb2_grpc import add_TemplateServiceServicer_to_server
 from pagemesh.results.v1.text_tasks_pb2_grpc import add_TextTaskServiceServicer_to_server
 from pagemesh.results.v1.usage_pb2_grpc import add_UsageServiceServicer_to_server
+from pagemesh.results.v1.webhooks_pb2_grpc import add_WebhookServiceServicer_to_server
+from services.results.control import Control
 from services.results.ephemeral import Ephemeral
 from services.results.ephemeral.expiry import Expiry
 from services.results.ephemeral.intake import EphemeralIntake
@@ -28,6 +31,9 @@ from services.results.ephemeral.memory import Memory
 from services.results.ephemeral.reading import EphemeralWork
 from services.results.ephemeral.recording import Recording as EphemeralRecording
 from services.results.ephemeral.submission import EphemeralSubmission
+from services.results.erasure_servicer import ErasureServicer
+from services.results.forecast import Forecast
+from services.results.hiding import Aftermath
 from services.results.intake import Intake
 from services.results.metering import Metering
 from services.results.outbox import Outbox, Reconciler
@@ -35,13 +41,18 @@ from services.results.servicer import DocumentServicer, JobServicer, UsageServic
 from services.results.settings import ResultsSettings
 from services.results.sharing import Sharing
 from services.results.status import StatusFeed
+from services.results.stopping import Stopping
 from services.results.store import Store
 from services.results.store.database import MIGRATIONS, SCHEMA
 from services.results.submission import Submission
+from services.results.sweeping import Sweeping
 from services.results.template_servicer import TemplateServicer
 from services.results.text_task_servicer import TextTaskServicer
+from services.results.webhooks.service import WebhookService
 
 log = logging.getLogger(__name__)
+
+SERVICES = ("Job", "Document", "Usage", "Webhook", "Erasure", "Template", "TextTask")
 
 
 async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
@@ -50,43 +61,54 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     bus, _ = await asyncio.gather(Bus.connect(settings), db.migrate(url, SCHEMA, MIGRATIONS))
     store = Store(db.connect(url, SCHEMA, settings.database_pool))
     blobs = Storage(settings.storage_url, lambda: bus)
-    outbox, status = Outbox(bus, store), StatusFeed(bus)
+    outbox, status, stopping = Outbox(bus, store), StatusFeed(bus), Stopping(bus, store)
+    forecast = Forecast(store)
+    control = Control(store, blobs, outbox, status, stopping, forecast)
     sealer = Sealer(settings.arrival_secret.get_secret_value(), ARRIVAL_SEAL)
-    sharing = Sharing(OrganizationServiceStub(client.connect(settings.auth_url, settings)))
+    auth = client.connect(settings.auth_url, settings)
+    sharing = Sharing(OrganizationServiceStub(auth))
     await bus.listen(identity_subject("organization_changed"), sharing.on_message)
+    webhooks = WebhookService(bus, store, sharing, settings)
+    submission = Submission(store, blobs, outbox, status, forecast, webhooks.callbacks)
     memory = Memory(bus, blobs)
     work, recording = EphemeralWork(store, memory, status), EphemeralRecording(bus, store, memory, status)
     ephemeral = Ephemeral(EphemeralSubmission(store, memory, recording), work)
-    jobs = JobServicer(store, Submission(store, blobs, outbox, status), bus, sealer, sharing, ephemeral)
-    intake = Intake(bus, store, blobs, outbox, status)
-    ephemeral_intake = EphemeralIntake(bus, store, blobs, outbox, status, recording)
+    jobs = JobServicer(store, submission, control, bus, sealer, sharing, ephemeral)
+    intake = Intake(bus, store, blobs, outbox, status, forecast)
+    ephemeral_intake = EphemeralIntake(bus, store, blobs, outbox, status, forecast, recording)
+    sweeping = Sweeping.build(settings, store, blobs, bus, Aftermath(status, stopping), auth)
     loops = [
         asyncio.create_task(loop)
         for loop in (
-            *(intake.run(), outbox.note_confirmations()),
-            *(Reconciler(bus, store, outbox).run(), Metering(bus, store).run()),
+            *(intake.run(), outbox.note_confirmations(), forecast.run()),
+            *(Reconciler(bus, store, outbox, stopping).run(), Metering(bus, store).run()),
+            *(webhooks.run(), sweeping.sweeper.run()),
             *(ephemeral_intake.run(), Expiry(store, work).run()),
         )
     ]
 
     def register(server: grpc.aio.Server) -> list[str]:
         add_JobServiceServicer_to_server(jobs, server)
-        add_DocumentServiceServicer_to_server(DocumentServicer(store, blobs, status, sharing, work), server)
+        documents = DocumentServicer(store, blobs, control, sharing, sweeping.erasure, work)
+        add_DocumentServiceServicer_to_server(documents, server)
         add_UsageServiceServicer_to_server(UsageServicer(store), server)
+        add_WebhookServiceServicer_to_server(webhooks.servicer, server)
+        add_ErasureServiceServicer_to_server(ErasureServicer(store), server)
         add_TemplateServiceServicer_to_server(TemplateServicer(store), server)
-        add_TextTaskServiceServicer_to_server(TextTaskServicer(store, status, sharing, ephemeral), server)
-        return [f"pagemesh.results.v1.{name}Service" for name in ("Job", "Document", "Usage", "Template", "TextTask")]
+        text_tasks = TextTaskServicer(store, control, sharing, sweeping.erasure, ephemeral)
+        add_TextTaskServiceServicer_to_server(text_tasks, server)
+        return [f"pagemesh.results.v1.{name}Service" for name in SERVICES]
 
-    checks = {"database": store.check, "messaging": bus.check, "storage": blobs.check}
+    checks = {"database": store.check, "messaging": bus.check, "storage": blobs.check, "webhooks": webhooks.check}
     server = MeshServer(ServiceSpec("results", register, await remote_verifier(settings, bus), checks=checks), settings)
     await server.start()
     ended = await _first_ended(stop, loops)
     jobs.close()
-    await asyncio.gather(server.stop(), intake.stop(), ephemeral_intake.stop())
+    await asyncio.gather(server.stop(), intake.stop(), ephemeral_intake.stop(), webhooks.stop())
     for loop in loops:
         loop.cancel()
     await asyncio.wait(loops)
-    await outbox.finish()
+    await asyncio.gather(outbox.finish(), stopping.finish(), webhooks.finish())
     await bus.close()
     await store.close()
     if ended:

@@ -12,28 +12,33 @@ import grpc
 from mesh import identity
 from mesh.blobs import Blobs
 from mesh.bus import Bus
-from mesh.errors import InvalidArgument, NotFound
+from mesh.errors import IllegalState, InvalidArgument, NotFound
 from mesh.ids import owned, to_uuid
 from mesh.seal import Sealer
 from mesh.streams import status_subject
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
 from pagemesh.results.v1 import results_pb2 as pb
 from pagemesh.results.v1 import usage_pb2
+from pagemesh.results.v1.erasures_pb2 import Erasure as ErasureMessage
+from pagemesh.results.v1.job_control_pb2 import CancelJobRequest, CancelJobResponse, RetryJobRequest, RetryJobResponse
 from pagemesh.results.v1.job_pb2 import DocumentState, Job, JobState, JobType
 from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceServicer, JobServiceServicer
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceServicer
 from services.results import convert, pipeline
-from services.results.ephemeral import Ephemeral, State, expiry_of
+from services.results.control import Control
+from services.results.document_eraser import DocumentEraser
+from services.results.ephemeral import Ephemeral, State, expiry_of, unless_expired
 from services.results.ephemeral.reading import EphemeralWork
+from services.results.erasure import Erasure
 from services.results.metering import EPOCH
 from services.results.originals import account, new_document
 from services.results.records import DocumentRecord, JobRecord, PageRecord
 from services.results.sharing import Sharing
-from services.results.status import StatusFeed
 from services.results.store import Store
 from services.results.store.search import harmless
 from services.results.submission import Arrived, Submission
+from services.results.tombstones import message, missing
 from services.results.windows import window
 
 if TYPE_CHECKING:
@@ -55,12 +60,14 @@ class JobServicer(JobServiceServicer):
         self,
         store: Store,
         submission: Submission,
+        control: Control,
         bus: Bus,
         sealer: Sealer,
         sharing: Sharing,
         ephemeral: Ephemeral,
     ) -> None:
         self._store = store
+        self._control = control
         self._ephemeral = ephemeral
         self._sharing = sharing
         self._submission = submission
@@ -97,13 +104,14 @@ class JobServicer(JobServiceServicer):
         """See the proto."""
         document_id = to_uuid(request.document_id, "document_id")
         job = _new_job(identity.current(), request.job_id, document_id, "analysis", request.priority)
-        job.config = convert.analysis_config_record(request.config)
+        job.config = convert.analysis_config_record(request.config, request.callback_url)
         owner = await self._sharing.owner()
         if request.HasField("zero_log"):
             return await self._ephemeral.analyse(job, owner, expiry_of(request.zero_log))
         try:
             started = await self._submission.analyse(job, owner)
         except NotFound:
+            unless_expired(await missing(self._store, job.organization_id, document_id, owner))
             return await self._ephemeral.analyse(job, owner, None)
         return pb.SubmitAnalysisResponse(job=convert.job_message(started))
 
@@ -141,11 +149,33 @@ class JobServicer(JobServiceServicer):
             jobs, total = await tables.jobs.list(_organization(), owner, state, kind, document_id, limit, offset)
         return pb.ListJobsResponse(jobs=[convert.job_message(job) for job in jobs], total=total)
 
+    async def CancelJob(self, request: CancelJobRequest, context: "Context") -> CancelJobResponse:
+        """See the proto."""
+        job_id, owner = to_uuid(request.job_id, "job_id"), await self._sharing.owner()
+        try:
+            job = await self._control.cancel(_organization(), job_id, owner, request.is_repeat)
+        except NotFound:
+            cancelled = await self._ephemeral.cancel(_organization(), job_id, owner, request.is_repeat)
+            return CancelJobResponse(job=cancelled)
+        return CancelJobResponse(job=convert.job_message(job))
+
+    async def RetryJob(self, request: RetryJobRequest, context: "Context") -> RetryJobResponse:
+        """See the proto."""
+        job_id, owner = to_uuid(request.job_id, "job_id"), await self._sharing.owner()
+        try:
+            job = await self._control.retry(_organization(), job_id, owner, request.is_repeat)
+        except NotFound:
+            kept = await self._ephemeral.work.job(_organization(), job_id, owner)
+            state = JobState.Name(kept.state).removeprefix("JOB_STATE_").lower()
+            raise IllegalState("A zero-log job is not tried again: send it again.", state=state) from None
+        return RetryJobResponse(job=convert.job_message(job))
+
     async def _job(self, job_id: str) -> Job:
         owner = await self._sharing.owner()
         async with self._store.reading() as tables:
             job = await tables.jobs.get(_organization(), to_uuid(job_id, "job_id"), owner)
         if job is None:
+            unless_expired(await missing(self._store, _organization(), to_uuid(job_id, "job_id"), owner, "job"))
             return await self._ephemeral.work.job(_organization(), to_uuid(job_id, "job_id"), owner)
         return convert.job_message(job)
 
@@ -154,13 +184,20 @@ class DocumentServicer(DocumentServiceServicer):
     """Documents, their pages and analyses."""
 
     def __init__(
-        self, store: Store, blobs: Blobs, status: StatusFeed, sharing: Sharing, ephemeral: EphemeralWork
+        self,
+        store: Store,
+        blobs: Blobs,
+        control: Control,
+        sharing: Sharing,
+        erasure: Erasure,
+        ephemeral: EphemeralWork,
     ) -> None:
         self._store = store
         self._ephemeral = ephemeral
         self._sharing = sharing
+        self._erasure = erasure
         self._blobs = blobs
-        self._status = status
+        self._control = control
 
     async def GetDocument(self, request: pb.GetDocumentRequest, context: "Context") -> pb.GetDocumentResponse:
         """See the proto."""
@@ -209,21 +246,21 @@ class DocumentServicer(DocumentServiceServicer):
         owner = await self._sharing.owner()
         if await self._ephemeral.delete(organization_id, document_id, owner):
             return pb.DeleteDocumentResponse()
-        async with self._store.transaction() as tables:
-            jobs = await tables.jobs.of_document(organization_id, document_id)
-            job_ids = [job.id for job in jobs]
-            # The reading job, then the others, then the document: as everywhere, so that two transactions never wait
-            # for each other.
-            locked = await tables.jobs.lock([job.id for job in jobs if job.reads])
-            locked |= await tables.jobs.lock([job.id for job in jobs if not job.reads])
-            running = [job for job, _ in locked.values() if not job.ended]
-            if not await tables.documents.delete(organization_id, document_id, owner):
-                raise NotFound("There is no such document.")
-            for job in running:
-                pipeline.cancelled(job)
-            await tables.jobs.save_all(running, [], [])
-        await self._status.tell_gone(organization_id, job_ids)
+        found = await self._control.delete(organization_id, document_id, owner)
+        if request.erase:
+            return pb.DeleteDocumentResponse(erasure=await self._erased(organization_id, document_id, owner))
+        if not found:
+            raise await missing(self._store, organization_id, document_id, owner)
         return pb.DeleteDocumentResponse()
+
+    async def _erased(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> ErasureMessage:
+        """What was hidden a moment ago or before, a repeat's included, erased by now. Raises NotFound."""
+        async with self._store.reading() as tables:
+            if not await tables.remains.is_hidden(organization_id, document_id, owner):
+                known = await tables.erasures.of_owner(organization_id, document_id, owner)
+                if known is None or known.id != document_id:
+                    raise NotFound("There is no such document.")
+        return message(await self._erasure.erase_now(DocumentEraser.kind, document_id))
 
     async def ListPages(self, request: pb.ListPagesRequest, context: "Context") -> pb.ListPagesResponse:
         """See the proto."""
@@ -271,6 +308,7 @@ class DocumentServicer(DocumentServiceServicer):
         async with self._store.reading() as tables:
             document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"), owner, hidden)
         if document is None:
+            unless_expired(await missing(self._store, _organization(), to_uuid(document_id, "document_id"), owner))
             return await self._ephemeral.document(_organization(), to_uuid(document_id, "document_id"), owner, hidden)
         return document
 

@@ -10,12 +10,14 @@ from mesh.errors import IllegalState, NotFound, PagemeshError
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
 from pagemesh.work.v1.work_pb2 import Fact
 from services.results import pipeline, work
+from services.results.forecast import Forecast
 from services.results.outbox import Outbox
 from services.results.recording import Received, Recording
 from services.results.records import DocumentRecord, JobRecord
 from services.results.status import StatusFeed
 from services.results.store import Store, Transaction
 from services.results.store.tasks import TaskRecord
+from services.results.webhooks.callbacks import Callbacks
 
 log = logging.getLogger(__name__)
 
@@ -55,21 +57,34 @@ class _New:
 class Submission:
     """Starts jobs."""
 
-    def __init__(self, store: Store, blobs: Blobs, outbox: Outbox, status: StatusFeed) -> None:
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        outbox: Outbox,
+        status: StatusFeed,
+        forecast: Forecast,
+        callbacks: Callbacks,
+    ) -> None:
+        self._callbacks = callbacks
         self._store = store
         self._blobs = blobs
         self._outbox = outbox
         self._status = status
+        self._forecast = forecast
 
     async def read(
         self, document: DocumentRecord, job: JobRecord, arrived: Arrived | None = None
     ) -> tuple[DocumentRecord, JobRecord]:
         """Records a document, its reading job and what is known of it already; a repeat answers what the first made.
 
-        Raises IllegalState when the ids belong to something else, Unavailable.
+        Raises InvalidArgument for a URL that may not be called back, IllegalState when the ids belong to something
+        else, Unavailable.
         """
+        self._callbacks.check(job.config.get("callback_url", ""))
         headers = context.outgoing_headers()
         (task,) = work.assignments(job, document, pipeline.submitted(job, document.state))
+        job.estimated_seconds_left = self._forecast.seconds_left(job)
         new = _New(document, job, replace(task, headers=headers))
         started = await (self._begin(new) if arrived is None else self._begin_known(new, arrived))
         return started or await self._repeated(document, job)
@@ -78,6 +93,7 @@ class Submission:
         async with self._store.reading() as tables:
             if not await new.insert(tables):
                 return None
+        self._forecast.begun([new.task])
         self._outbox.hand_out([new.task])
         await self._status.tell([new.job])
         return new.document, new.job
@@ -97,8 +113,9 @@ class Submission:
         async with self._store.transaction() as tables:
             if not await new.insert(tables, arrived.seconds):
                 return None
-            recording = Recording(tables, self._blobs)
+            recording = Recording(tables, self._blobs, self._forecast.seconds_left)
             await recording.take_first(new.job, new.document, Received(new.fact(arrived.inspected), new.task.headers))
+        self._forecast.note(recording.done, recording.tasks)
         self._outbox.hand_out(recording.tasks)
         await self._status.tell(recording.jobs)
         return new.document, new.job
@@ -108,9 +125,10 @@ class Submission:
 
         With an owner the document has to be theirs.
 
-        Raises NotFound, IllegalState when the document could not be read or the id belongs to something else,
-        Unavailable.
+        Raises InvalidArgument for a URL that may not be called back, NotFound, IllegalState when the document could
+        not be read or the id belongs to something else, Unavailable.
         """
+        self._callbacks.check(job.config.get("callback_url", ""))
         headers = context.outgoing_headers()
         async with self._store.transaction() as tables:
             await tables.jobs.lock_reading(job.organization_id, job.document_id)
@@ -120,11 +138,13 @@ class Submission:
             if document.state == "failed":
                 raise IllegalState("The document could not be read, so there is nothing to analyze.", state="failed")
             wanted = pipeline.submitted(job, document.state)
+            job.estimated_seconds_left = self._forecast.seconds_left(job)
             tasks = [replace(task, headers=headers) for task in work.assignments(job, document, wanted)]
             if await tables.jobs.insert(job):
                 await tables.tasks.insert(tasks, headers)
             else:
                 tasks = []
+        self._forecast.begun(tasks)
         self._outbox.hand_out(tasks)
         return await self._now(job)
 

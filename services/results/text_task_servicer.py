@@ -12,12 +12,15 @@ from mesh.ids import to_uuid
 from pagemesh.results.v1 import text_tasks_pb2 as pb
 from pagemesh.results.v1.job_pb2 import Job, JobType
 from pagemesh.results.v1.text_tasks_pb2_grpc import TextTaskServiceServicer
-from services.results import convert, pipeline
+from services.results import convert
+from services.results.control import Control
+from services.results.document_eraser import DocumentEraser
 from services.results.ephemeral import Ephemeral
+from services.results.erasure import Erasure
 from services.results.records import JobRecord
 from services.results.sharing import Sharing
-from services.results.status import StatusFeed
 from services.results.store import Store, Transaction
+from services.results.tombstones import message
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -26,11 +29,14 @@ if TYPE_CHECKING:
 class TextTaskServicer(TextTaskServiceServicer):
     """Text tasks."""
 
-    def __init__(self, store: Store, status: StatusFeed, sharing: Sharing, ephemeral: Ephemeral) -> None:
+    def __init__(
+        self, store: Store, control: Control, sharing: Sharing, erasure: Erasure, ephemeral: Ephemeral
+    ) -> None:
         self._store = store
         self._ephemeral = ephemeral
-        self._status = status
+        self._control = control
         self._sharing = sharing
+        self._erasure = erasure
 
     async def GetTextTaskResult(
         self, request: pb.GetTextTaskResultRequest, context: "Context"
@@ -52,22 +58,20 @@ class TextTaskServicer(TextTaskServiceServicer):
     async def DeleteTextTask(self, request: pb.DeleteTextTaskRequest, context: "Context") -> pb.DeleteTextTaskResponse:
         """See the proto."""
         owner, task_id = await self._sharing.owner(), to_uuid(request.task_id, "task_id")
-        async with self._store.transaction() as tables:
+        async with self._store.reading() as tables:
             job = await _task(tables, task_id, owner)
-            cancelled = await _cancel(tables, job.id) if job else None
-            if (
-                job
-                and cancelled is None
-                and not await tables.documents.delete(job.organization_id, job.document_id, owner, hidden=True)
-            ):
-                raise _none()
         if job is None:
             return await self._delete_in_memory(task_id, owner)
-        if cancelled is None:
-            await self._status.tell_gone(job.organization_id, [job.id])
-            return pb.DeleteTextTaskResponse()
-        await self._status.tell([cancelled])
-        return pb.DeleteTextTaskResponse(cancelled=convert.job_message(cancelled))
+        if not job.ended:
+            try:
+                cancelled = await self._control.cancel(job.organization_id, job.id, owner, is_repeat=True)
+                return pb.DeleteTextTaskResponse(cancelled=convert.job_message(cancelled))
+            except IllegalState:  # it has ended meanwhile
+                pass
+        if not await self._control.delete(job.organization_id, job.document_id, owner, of_task=True):
+            raise _none()
+        tombstone = await self._erasure.erase_now(DocumentEraser.kind, job.document_id)
+        return pb.DeleteTextTaskResponse(erasure=message(tombstone))
 
     async def _require_task(self, task_id: UUID, owner: UUID | None) -> Job:
         """The zero-log task. Raises NotFound."""
@@ -95,17 +99,6 @@ async def _task(tables: Transaction, task_id: UUID, owner: UUID | None) -> JobRe
     job = await tables.jobs.get(_organization(), task_id, owner)
     if job is not None and job.type != "text_task":
         raise _none()
-    return job
-
-
-async def _cancel(tables: Transaction, job_id: UUID) -> JobRecord | None:
-    """The job, cancelled; None when it has ended."""
-    job, document = (await tables.jobs.lock([job_id]))[job_id]
-    if job.ended:
-        return None
-    pipeline.cancelled(job)
-    document.state = pipeline.document_state(job)
-    await tables.jobs.save_all([job], [document], [])
     return job
 
 

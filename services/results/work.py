@@ -72,3 +72,8 @@ def _task(job: JobRecord, document: DocumentRecord, wanted: NewTask, task_id: UU
 def message(task: TaskRecord) -> bytes:
     """The task's bytes with its attempt: fields appended to a serialized message override those in it."""
     return task.payload + Task(attempt=task.attempt).SerializeToString()
+
+
+def message_id(task: TaskRecord) -> str:
+    """The id under which the broker knows this attempt."""
+    return f"{task.id}.{task.attempt}"

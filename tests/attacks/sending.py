@@ -15,7 +15,7 @@ from tests.support.documents import text_pdf
 
 Json = dict[str, Any]
 _JSON = "application/json"
-_BODIES: dict[str, Callable[[], Json]] = {
+BODIES: dict[str, Callable[[], Json]] = {
     "POST /api/v1/documents/{document_id}/analyze": lambda: {"analysis_type": "summary"},
     "PATCH /api/v1/organizations/me/members/{user_id}": lambda: {"is_active": False},
     "POST /api/v1/tasks": lambda: {"text": "The harbour office opens at nine."},
@@ -70,11 +70,13 @@ class Sending:
 
 async def good(operation: Operation, attacker: Attacker, but: Field | None = None) -> Sending:
     """What the gateway should carry out for the attacker, on things of the attacker's own, `but` one to be set yet."""
-    make = _BODIES.get(operation.name, dict)
+    make = BODIES.get(operation.name, dict)
     sending = Sending(operation, body=make())
     for where in (*operation.ids(), *operation.words()):
         if where.what is not None and where != but:
             sending = sending.put(where, await attacker.own(where.what))
+    if operation.path.endswith("/webhooks/test"):
+        sending = replace(sending, body={"url": attacker.receiver})
     if operation.path.startswith("/auth/"):
         known = {name: attacker.client[name] for name in ("client_id", "client_secret")}
         sending = replace(sending, body={**sending.body, "grant_type": "client_credentials", **known})

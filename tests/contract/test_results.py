@@ -746,6 +746,6 @@ async def test_a_restart_loses_nothing(
 
 def test_tasks_have_the_shape_that_workers_expect() -> None:
     """The kinds that results hands out are those that workers take."""
-    assert {"inspect", "extract", "ocr", "analyze"} == {
+    assert {"inspect", "extract", "ocr", "analyze", "deliver"} == {
         each.name for each in Task.DESCRIPTOR.oneofs_by_name["work"].fields
     }

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from mesh.errors import InvalidArgument
+from mesh.errors import InvalidArgument, NotFound
 from mesh.streams import LONGEST_ZERO_LOG_SECONDS
 from pagemesh.results.v1 import results_pb2 as pb
 from pagemesh.results.v1.job_pb2 import Document, Job
@@ -39,9 +39,15 @@ class Ephemeral:
         state, started = await self._submission.analyse(job, expires_at, owner)
         return pb.SubmitAnalysisResponse(job=job_message(state, started))
 
-    async def cancel(self, organization_id: UUID, job_id: UUID, owner: UUID | None) -> Job:
+    async def cancel(self, organization_id: UUID, job_id: UUID, owner: UUID | None, is_repeat: bool = False) -> Job:
         """See EphemeralSubmission.cancel."""
-        return job_message(*await self._submission.cancel(organization_id, job_id, owner))
+        return job_message(*await self._submission.cancel(organization_id, job_id, owner, is_repeat))
+
+
+def unless_expired(error: NotFound) -> None:
+    """Raises what the record says of a thing that it does not have, unless that it never had one: memory may have."""
+    if error.reason != error.default_reason:
+        raise error
 
 
 def expiry_of(asked: ZeroLog, document: Document | None = None) -> datetime:

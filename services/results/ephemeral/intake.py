@@ -15,6 +15,7 @@ from mesh.tasks import failure
 from mesh.worker import MAX_DELIVERIES
 from pagemesh.work.v1.work_pb2 import Fact
 from services.results.ephemeral.recording import Recording
+from services.results.forecast import Forecast
 from services.results.intake import Intake, received_of
 from services.results.outbox import Outbox
 from services.results.status import StatusFeed
@@ -31,9 +32,16 @@ class EphemeralIntake(Intake):
     stream, subject = FACTS_EPHEMERAL, "zlfacts.>"
 
     def __init__(
-        self, bus: Bus, store: Store, blobs: Blobs, outbox: Outbox, status: StatusFeed, recording: Recording
+        self,
+        bus: Bus,
+        store: Store,
+        blobs: Blobs,
+        outbox: Outbox,
+        status: StatusFeed,
+        forecast: Forecast,
+        recording: Recording,
     ) -> None:
-        super().__init__(bus, store, blobs, outbox, status)
+        super().__init__(bus, store, blobs, outbox, status, forecast)
         self._recording = recording
 
     async def _record(self, batch: list[Msg]) -> None:

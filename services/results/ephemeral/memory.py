@@ -17,6 +17,7 @@ from mesh.streams import (
     EPHEMERAL,
     FACTS_EPHEMERAL,
     WORK_EPHEMERAL,
+    cancel_subject,
     ephemeral_fact_subject,
     ephemeral_subject,
     ephemeral_work_subject,
@@ -105,12 +106,13 @@ class Memory:
 
     async def erase(self, organization_id: UUID, root_id: UUID, jobs: Iterable[UUID]) -> None:
         """Erases a root: what is kept of it, and what waits to be done or to be taken in for its jobs."""
-        await self.drop_work(jobs)
+        await self.drop_work(organization_id, jobs)
         await erase(self._bus, _subject(organization_id, root_id, ">"))
 
-    async def drop_work(self, jobs: Iterable[UUID]) -> None:
-        """Erases what waits to be done, or to be taken in, for jobs."""
+    async def drop_work(self, organization_id: UUID, jobs: Iterable[UUID]) -> None:
+        """Erases what waits to be done, or to be taken in, for jobs, and tells workers to stop what is under way."""
         for job_id in jobs:
+            await self._bus.tell(cancel_subject(str(organization_id), str(job_id)), b"")
             await erase(self._bus, ephemeral_work_subject("*", "*", str(job_id)), WORK_EPHEMERAL)
             await erase(self._bus, ephemeral_fact_subject("*", str(job_id)), FACTS_EPHEMERAL)
 

@@ -82,8 +82,10 @@ class EphemeralSubmission:
             raise Unavailable("This has just been forgotten.")
         return await self._again(found[0], document, job)
 
-    async def cancel(self, organization_id: UUID, job_id: UUID, owner: UUID | None) -> tuple[State, JobRecord]:
-        """Ends a job and erases what waits to be done for it. A page in a worker's hand is finished, for nothing.
+    async def cancel(
+        self, organization_id: UUID, job_id: UUID, owner: UUID | None, is_repeat: bool
+    ) -> tuple[State, JobRecord]:
+        """Ends a job, erases what waits to be done for it and stops what is under way; a repeat may find that done.
 
         Raises NotFound, IllegalState when it has ended, Unavailable.
         """
@@ -93,12 +95,14 @@ class EphemeralSubmission:
             job = found[0].job(job_id) if found else None
             if found is None or job is None:
                 raise NotFound(LOST, "EPHEMERAL_LOST", zero_log="true")
+            if is_repeat and job.state == "cancelled":
+                return found[0], job
             if job.ended:
                 raise IllegalState("The job has ended.", state=job.state)
             taking = Taking(self._memory, found[0])
             taking.cancel(job)
             if await self._memory.save(*found):
-                await self._memory.drop_work([job_id])
+                await self._memory.drop_work(organization_id, [job_id])
                 await self._recording.hand_out(found[0], taking.wanted, context.outgoing_headers())
                 await self._recording.tell(found[0], [job], taking.changed)
                 return found[0], job

@@ -22,7 +22,8 @@ _DELETE = text("""
     WITH deleted AS (
         UPDATE documents SET deleted_at = now(), updated_at = now()
         WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NULL
-        AND (CAST(:owner AS uuid) IS NULL OR user_id = :owner) AND hidden = :hidden
+        AND (CAST(:owner AS uuid) IS NULL OR user_id = :owner)
+        AND (CAST(:hidden AS boolean) IS NULL OR hidden = :hidden)
         RETURNING organization_id, file_size
     )
     INSERT INTO usage (organization_id, storage_bytes) SELECT organization_id, -file_size FROM deleted
@@ -56,8 +57,10 @@ class Documents:
         row = (await self._connection.execute(_BY_ID, parameters)).one_or_none()
         return document(row) if row else None
 
-    async def delete(self, organization_id: UUID, document_id: UUID, owner: UUID | None, hidden: bool = False) -> bool:
-        """Deletes the document, or the hidden one; False when there is none."""
+    async def delete(
+        self, organization_id: UUID, document_id: UUID, owner: UUID | None, hidden: bool | None = False
+    ) -> bool:
+        """Deletes the document, the hidden one, or with None either; False when there is none."""
         values = {"id": document_id, "organization_id": organization_id, "owner": owner, "hidden": hidden}
         result = await self._connection.execute(_DELETE, values)
         return bool(result.rowcount)

@@ -141,3 +141,14 @@ async def test_only_texts_may_be_large(client: httpx.AsyncClient) -> None:
 
     assert 413 == (await client.post(TASKS, content=endless(), headers=headers)).status_code
     assert read < 20
+
+
+async def test_a_job_of_another_kind_is_no_task(mesh: Mesh, client: httpx.AsyncClient) -> None:
+    """It answers as nothing at all does."""
+    uploaded = await client.post("/api/v1/documents/upload", files={"file": ("a.pdf", PDF)})
+    job_id = uploaded.json()["job_id"]
+    assert 200 == (await client.get(f"/api/v1/jobs/{job_id}")).status_code
+    nothing = await client.get(f"{TASKS}/{mesh.ingest.configs[0].job_id}")
+    for path in (f"{TASKS}/{job_id}", f"{TASKS}/{job_id}/events"):
+        answer = await client.get(path)
+        assert (404, nothing.content) == (answer.status_code, answer.content)

@@ -10,9 +10,11 @@ from nats.js.errors import NotFoundError
 
 from mesh import context, pull, worker
 from mesh.bus import Bus
+from mesh.dead import about_job
 from mesh.errors import Unavailable
 from mesh.settings import MeshSettings
-from mesh.streams import WORK_EPHEMERAL, ephemeral_work_subject
+from mesh.streams import WORK_EPHEMERAL, ephemeral_work_subject, work_subject
+from pagemesh.work.v1.work_pb2 import InspectTask, Source, Task
 from tests.support.broker import Tasks, eventually
 from tests.support.servers import NatsServer
 
@@ -161,6 +163,28 @@ async def test_no_copy_is_made_of_a_zero_log_task(tasks: Tasks) -> None:
     assert ([b"ordinary"], [(b"private", worker.MAX_DELIVERIES + 1)]) == (tasks.handled, tasks.given_up)
     with pytest.raises(NotFoundError):
         await tasks.bus.jetstream.get_last_msg("DEAD", f"dead.{tasks.kind}")
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_no_password_lies_among_the_dead(tasks: Tasks) -> None:
+    """The copy stands under the task's job, without what opens its document; purging the job erases it."""
+    job_id = str(uuid.uuid4())
+    task = Task(job_id=job_id, inspect=InspectTask(source=Source(storage_key="k", password="open sesame")))
+
+    async def handle(payload: bytes) -> None:
+        raise ValueError
+
+    one = tasks.worker(handle)
+    await one.start()
+    await tasks.bus.publish(work_subject(tasks.kind, "normal"), task.SerializeToString(), job_id)
+    await eventually(tasks.all_done)
+    await one.stop(1)
+    copy = await tasks.bus.jetstream.get_last_msg("DEAD", f"dead.{tasks.kind}.{job_id}")
+    task.inspect.source.password = ""
+    assert task == Task.FromString(copy.data or b"")
+    await tasks.bus.purge("DEAD", about_job(job_id))
+    with pytest.raises(NotFoundError):
+        await tasks.bus.jetstream.get_last_msg("DEAD", f"dead.{tasks.kind}.{job_id}")
 
 
 @pytest.mark.usefixtures("_impatient")

@@ -36,7 +36,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """There is no such thing, or it belongs to somebody else."""
     ERROR_REASON_ILLEGAL_STATE: _ErrorReason.ValueType  # 6
     """The thing's state forbids it: `{"state": "failed"}`."""
-    ERROR_REASON_EXPIRED: _ErrorReason.ValueType  # 7
+    ERROR_REASON_ADDRESS_NOT_ALLOWED: _ErrorReason.ValueType  # 7
+    """A URL leads to an address that the operator does not allow: `{"field": "callback_url"}`."""
+    ERROR_REASON_EXPIRED: _ErrorReason.ValueType  # 8
     """It was there, and has been erased since its time was up."""
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 20
     """No credential, or one that is malformed, expired or revoked."""
@@ -158,7 +160,9 @@ ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 5
 """There is no such thing, or it belongs to somebody else."""
 ERROR_REASON_ILLEGAL_STATE: ErrorReason.ValueType  # 6
 """The thing's state forbids it: `{"state": "failed"}`."""
-ERROR_REASON_EXPIRED: ErrorReason.ValueType  # 7
+ERROR_REASON_ADDRESS_NOT_ALLOWED: ErrorReason.ValueType  # 7
+"""A URL leads to an address that the operator does not allow: `{"field": "callback_url"}`."""
+ERROR_REASON_EXPIRED: ErrorReason.ValueType  # 8
 """It was there, and has been erased since its time was up."""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 20
 """No credential, or one that is malformed, expired or revoked."""

@@ -297,6 +297,8 @@ class Job(_message.Message):
     COMPLETED_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    ESTIMATED_SECONDS_LEFT_FIELD_NUMBER: _builtins.int
+    PAGES_SPENT_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     ZERO_LOG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
@@ -326,9 +328,13 @@ class Job(_message.Message):
     pages_ocr: _builtins.int
     """Pages that need OCR."""
     attempts: _builtins.int
-    """How often its work was started."""
+    """How often its work was started, retries included."""
     revision: _builtins.int
     """Grows by at least one with every change; what `ETag`s are made of."""
+    estimated_seconds_left: _builtins.int
+    """Seconds that it would still take, as expected when it changed last; absent until rates were measured, and once it
+    has ended.
+    """
     zero_log: _builtins.bool
     """It is kept in memory alone."""
     @_builtins.property
@@ -337,7 +343,7 @@ class Job(_message.Message):
 
     @_builtins.property
     def result(self) -> Global___JobResult:
-        """Set when completed."""
+        """Set when completed, and when the reading of a document was cancelled: what had been read by then."""
 
     @_builtins.property
     def error(self) -> _outcome_pb2.Failure:
@@ -358,6 +364,10 @@ class Job(_message.Message):
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it changed last."""
+
+    @_builtins.property
+    def pages_spent(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """With the result of a cancelled reading: the pages that had been read, and count as used, in order."""
 
     @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
@@ -388,21 +398,27 @@ class Job(_message.Message):
         completed_at: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        estimated_seconds_left: _builtins.int | None = ...,
+        pages_spent: _abc.Iterable[_builtins.int] | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
         zero_log: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_expires_at", b"_expires_at", "_started_at", b"_started_at", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "error", b"error", "expires_at", b"expires_at", "result", b"result", "started_at", b"started_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_estimated_seconds_left", b"_estimated_seconds_left", "_expires_at", b"_expires_at", "_started_at", b"_started_at", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "error", b"error", "estimated_seconds_left", b"estimated_seconds_left", "expires_at", b"expires_at", "result", b"result", "started_at", b"started_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_expires_at", b"_expires_at", "_started_at", b"_started_at", "attempts", b"attempts", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "document_id", b"document_id", "error", b"error", "expires_at", b"expires_at", "id", b"id", "organization_id", b"organization_id", "pages_done", b"pages_done", "pages_failed", b"pages_failed", "pages_ocr", b"pages_ocr", "pages_total", b"pages_total", "priority", b"priority", "progress", b"progress", "result", b"result", "revision", b"revision", "stage", b"stage", "started_at", b"started_at", "state", b"state", "type", b"type", "updated_at", b"updated_at", "user_id", b"user_id", "zero_log", b"zero_log"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_estimated_seconds_left", b"_estimated_seconds_left", "_expires_at", b"_expires_at", "_started_at", b"_started_at", "attempts", b"attempts", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "document_id", b"document_id", "error", b"error", "estimated_seconds_left", b"estimated_seconds_left", "expires_at", b"expires_at", "id", b"id", "organization_id", b"organization_id", "pages_done", b"pages_done", "pages_failed", b"pages_failed", "pages_ocr", b"pages_ocr", "pages_spent", b"pages_spent", "pages_total", b"pages_total", "priority", b"priority", "progress", b"progress", "result", b"result", "revision", b"revision", "stage", b"stage", "started_at", b"started_at", "state", b"state", "type", b"type", "updated_at", b"updated_at", "user_id", b"user_id", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__completed_at: _TypeAlias = _typing.Literal["completed_at"]  # noqa: Y015
     _WhichOneofArgType__completed_at: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at"]  # noqa: Y015
+    _WhichOneofReturnType__estimated_seconds_left: _TypeAlias = _typing.Literal["estimated_seconds_left"]  # noqa: Y015
+    _WhichOneofArgType__estimated_seconds_left: _TypeAlias = _typing.Literal["_estimated_seconds_left", b"_estimated_seconds_left"]  # noqa: Y015
     _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
     _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
     _WhichOneofReturnType__started_at: _TypeAlias = _typing.Literal["started_at"]  # noqa: Y015
     _WhichOneofArgType__started_at: _TypeAlias = _typing.Literal["_started_at", b"_started_at"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__completed_at) -> _WhichOneofReturnType__completed_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__estimated_seconds_left) -> _WhichOneofReturnType__estimated_seconds_left | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
     @_typing.overload
@@ -463,6 +479,7 @@ class JobResult(_message.Message):
     PAGES_FAILED_FIELD_NUMBER: _builtins.int
     PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     ANALYSIS_ID_FIELD_NUMBER: _builtins.int
+    ENGINES_FIELD_NUMBER: _builtins.int
     text_length: _builtins.int
     """Characters of text over all pages."""
     table_count: _builtins.int
@@ -479,6 +496,10 @@ class JobResult(_message.Message):
     def pages_failed(self) -> _containers.RepeatedCompositeFieldContainer[Global___PageFailure]:
         """Pages that could not be read."""
 
+    @_builtins.property
+    def engines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names and versions of the engines that read its pages, in alphabetical order."""
+
     def __init__(
         self,
         *,
@@ -489,10 +510,11 @@ class JobResult(_message.Message):
         pages_failed: _abc.Iterable[Global___PageFailure] | None = ...,
         processing_time_ms: _builtins.int = ...,
         analysis_id: _builtins.str = ...,
+        engines: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_id", b"analysis_id", "ocr_page_count", b"ocr_page_count", "page_count", b"page_count", "pages_failed", b"pages_failed", "processing_time_ms", b"processing_time_ms", "table_count", b"table_count", "text_length", b"text_length"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_id", b"analysis_id", "engines", b"engines", "ocr_page_count", b"ocr_page_count", "page_count", b"page_count", "pages_failed", b"pages_failed", "processing_time_ms", b"processing_time_ms", "table_count", b"table_count", "text_length", b"text_length"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,12 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from pagemesh.options.v1 import scopes_pb2 as pagemesh_dot_options_dot_v1_dot_scopes__pb2
 from pagemesh.results.v1 import analysis_pb2 as pagemesh_dot_results_dot_v1_dot_analysis__pb2
+from pagemesh.results.v1 import erasures_pb2 as pagemesh_dot_results_dot_v1_dot_erasures__pb2
 from pagemesh.results.v1 import job_pb2 as pagemesh_dot_results_dot_v1_dot_job__pb2
+from pagemesh.results.v1 import job_control_pb2 as pagemesh_dot_results_dot_v1_dot_job__control__pb2
 from pagemesh.results.v1 import page_pb2 as pagemesh_dot_results_dot_v1_dot_page__pb2
 from pagemesh.results.v1 import zero_log_pb2 as pagemesh_dot_results_dot_v1_dot_zero__log__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!pagemesh/results/v1/results.proto\x12\x13pagemesh.results.v1\x1a pagemesh/options/v1/scopes.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a\x1epagemesh/results/v1/page.proto\x1a\"pagemesh/results/v1/zero_log.proto\"\xa4\x02\n\x10SubmitJobRequest\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12.\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12-\n\x07\x61rrival\x18\x05 \x01(\x0b\x32\x1c.pagemesh.results.v1.Arrival\x12.\n\x08job_type\x18\x06 \x01(\x0e\x32\x1c.pagemesh.results.v1.JobType\x12.\n\x08zero_log\x18\x07 \x01(\x0b\x32\x1c.pagemesh.results.v1.ZeroLog\"@\n\x07\x41rrival\x12\x11\n\tinspected\x18\x01 \x01(\x0c\x12\x0c\n\x04seal\x18\x02 \x01(\x0c\x12\x14\n\x0cmicroseconds\x18\x03 \x01(\r\"k\n\x11SubmitJobResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12%\n\x03job\x18\x02 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\xb3\x01\n\x15SubmitAnalysisRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x33\n\x06\x63onfig\x18\x03 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12.\n\x08zero_log\x18\x05 \x01(\x0b\x32\x1c.pagemesh.results.v1.ZeroLog\"?\n\x16SubmitAnalysisResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"7\n\x0eGetJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"!\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10WatchJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\xa0\x01\n\x0fListJobsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x1d.pagemesh.results.v1.JobState\x12*\n\x04type\x18\x04 \x01(\x0e\x32\x1c.pagemesh.results.v1.JobType\x12\x13\n\x0b\x64ocument_id\x18\x05 \x01(\t\"I\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.pagemesh.results.v1.Job\x12\r\n\x05total\x18\x02 \x01(\x03\")\n\x12GetDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"n\n\x13GetDocumentResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12&\n\x04jobs\x18\x02 \x03(\x0b\x32\x18.pagemesh.results.v1.Job\"\xef\x01\n\x14ListDocumentsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\".pagemesh.results.v1.DocumentState\x12\x0e\n\x06search\x18\x04 \x01(\t\x12/\n\x04sort\x18\x05 \x01(\x0e\x32!.pagemesh.results.v1.DocumentSort\x12\x11\n\tascending\x18\x06 \x01(\x08\x12\x30\n\tsearch_in\x18\x07 \x01(\x0e\x32\x1d.pagemesh.results.v1.SearchIn\"\x89\x01\n\x15ListDocumentsResponse\x12\x30\n\tdocuments\x18\x01 \x03(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\r\n\x05total\x18\x02 \x01(\x03\x12/\n\x07matches\x18\x03 \x03(\x0b\x32\x1e.pagemesh.results.v1.PageMatch\"?\n\tPageMatch\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x0f\n\x07snippet\x18\x03 \x01(\t\",\n\x15\x44\x65leteDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"\x18\n\x16\x44\x65leteDocumentResponse\"^\n\x10ListPagesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x10\n\x08per_page\x18\x03 \x01(\x05\x12\x15\n\rinclude_lines\x18\x04 \x01(\x08\"^\n\x11ListPagesResponse\x12(\n\x05pages\x18\x01 \x03(\x0b\x32\x19.pagemesh.results.v1.Page\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x10\n\x08zero_log\x18\x0f \x01(\x08\"@\n\x12StreamPagesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\rinclude_lines\x18\x02 \x01(\x08\"P\n\x13StreamPagesResponse\x12\'\n\x04page\x18\x01 \x01(\x0b\x32\x19.pagemesh.results.v1.Page\x12\x10\n\x08zero_log\x18\x0f \x01(\x08\"A\n\x13ListAnalysesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\ranalysis_type\x18\x02 \x01(\t\"Y\n\x14ListAnalysesResponse\x12/\n\x08\x61nalyses\x18\x01 \x03(\x0b\x32\x1d.pagemesh.results.v1.Analysis\x12\x10\n\x08zero_log\x18\x0f \x01(\x08*\x84\x01\n\x0c\x44ocumentSort\x12\x1d\n\x19\x44OCUMENT_SORT_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44OCUMENT_SORT_CREATED_AT\x10\x01\x12\x1a\n\x16\x44OCUMENT_SORT_FILENAME\x10\x02\x12\x1b\n\x17\x44OCUMENT_SORT_FILE_SIZE\x10\x03*P\n\x08SearchIn\x12\x19\n\x15SEARCH_IN_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEARCH_IN_NAME\x10\x01\x12\x15\n\x11SEARCH_IN_CONTENT\x10\x02\x32\xb2\x04\n\nJobService\x12o\n\tSubmitJob\x12%.pagemesh.results.v1.SubmitJobRequest\x1a&.pagemesh.results.v1.SubmitJobResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12\x7f\n\x0eSubmitAnalysis\x12*.pagemesh.results.v1.SubmitAnalysisRequest\x1a+.pagemesh.results.v1.SubmitAnalysisResponse\"\x14\xe2\xe0\x18\x10\x65nrichment.write\x12`\n\x06GetJob\x12\".pagemesh.results.v1.GetJobRequest\x1a#.pagemesh.results.v1.GetJobResponse\"\r\xe2\xe0\x18\tjobs.read\x12h\n\x08WatchJob\x12$.pagemesh.results.v1.WatchJobRequest\x1a%.pagemesh.results.v1.WatchJobResponse\"\r\xe2\xe0\x18\tjobs.read0\x01\x12\x66\n\x08ListJobs\x12$.pagemesh.results.v1.ListJobsRequest\x1a%.pagemesh.results.v1.ListJobsResponse\"\r\xe2\xe0\x18\tjobs.read2\xe5\x05\n\x0f\x44ocumentService\x12t\n\x0bGetDocument\x12\'.pagemesh.results.v1.GetDocumentRequest\x1a(.pagemesh.results.v1.GetDocumentResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12z\n\rListDocuments\x12).pagemesh.results.v1.ListDocumentsRequest\x1a*.pagemesh.results.v1.ListDocumentsResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12~\n\x0e\x44\x65leteDocument\x12*.pagemesh.results.v1.DeleteDocumentRequest\x1a+.pagemesh.results.v1.DeleteDocumentResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12n\n\tListPages\x12%.pagemesh.results.v1.ListPagesRequest\x1a&.pagemesh.results.v1.ListPagesResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12v\n\x0bStreamPages\x12\'.pagemesh.results.v1.StreamPagesRequest\x1a(.pagemesh.results.v1.StreamPagesResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read0\x01\x12x\n\x0cListAnalyses\x12(.pagemesh.results.v1.ListAnalysesRequest\x1a).pagemesh.results.v1.ListAnalysesResponse\"\x13\xe2\xe0\x18\x0f\x65nrichment.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!pagemesh/results/v1/results.proto\x12\x13pagemesh.results.v1\x1a pagemesh/options/v1/scopes.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\"pagemesh/results/v1/erasures.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a%pagemesh/results/v1/job_control.proto\x1a\x1epagemesh/results/v1/page.proto\x1a\"pagemesh/results/v1/zero_log.proto\"\xa4\x02\n\x10SubmitJobRequest\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12.\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12-\n\x07\x61rrival\x18\x05 \x01(\x0b\x32\x1c.pagemesh.results.v1.Arrival\x12.\n\x08job_type\x18\x06 \x01(\x0e\x32\x1c.pagemesh.results.v1.JobType\x12.\n\x08zero_log\x18\x07 \x01(\x0b\x32\x1c.pagemesh.results.v1.ZeroLog\"@\n\x07\x41rrival\x12\x11\n\tinspected\x18\x01 \x01(\x0c\x12\x0c\n\x04seal\x18\x02 \x01(\x0c\x12\x14\n\x0cmicroseconds\x18\x03 \x01(\r\"k\n\x11SubmitJobResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12%\n\x03job\x18\x02 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\xc9\x01\n\x15SubmitAnalysisRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x33\n\x06\x63onfig\x18\x03 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12\x14\n\x0c\x63\x61llback_url\x18\x05 \x01(\t\x12.\n\x08zero_log\x18\x07 \x01(\x0b\x32\x1c.pagemesh.results.v1.ZeroLog\"?\n\x16SubmitAnalysisResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"7\n\x0eGetJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"!\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10WatchJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\xa0\x01\n\x0fListJobsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x1d.pagemesh.results.v1.JobState\x12*\n\x04type\x18\x04 \x01(\x0e\x32\x1c.pagemesh.results.v1.JobType\x12\x13\n\x0b\x64ocument_id\x18\x05 \x01(\t\"I\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.pagemesh.results.v1.Job\x12\r\n\x05total\x18\x02 \x01(\x03\")\n\x12GetDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"n\n\x13GetDocumentResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12&\n\x04jobs\x18\x02 \x03(\x0b\x32\x18.pagemesh.results.v1.Job\"\xef\x01\n\x14ListDocumentsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\".pagemesh.results.v1.DocumentState\x12\x0e\n\x06search\x18\x04 \x01(\t\x12/\n\x04sort\x18\x05 \x01(\x0e\x32!.pagemesh.results.v1.DocumentSort\x12\x11\n\tascending\x18\x06 \x01(\x08\x12\x30\n\tsearch_in\x18\x07 \x01(\x0e\x32\x1d.pagemesh.results.v1.SearchIn\"\x89\x01\n\x15ListDocumentsResponse\x12\x30\n\tdocuments\x18\x01 \x03(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\r\n\x05total\x18\x02 \x01(\x03\x12/\n\x07matches\x18\x03 \x03(\x0b\x32\x1e.pagemesh.results.v1.PageMatch\"?\n\tPageMatch\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x0f\n\x07snippet\x18\x03 \x01(\t\";\n\x15\x44\x65leteDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\r\n\x05\x65rase\x18\x02 \x01(\x08\"G\n\x16\x44\x65leteDocumentResponse\x12-\n\x07\x65rasure\x18\x01 \x01(\x0b\x32\x1c.pagemesh.results.v1.Erasure\"^\n\x10ListPagesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x10\n\x08per_page\x18\x03 \x01(\x05\x12\x15\n\rinclude_lines\x18\x04 \x01(\x08\"^\n\x11ListPagesResponse\x12(\n\x05pages\x18\x01 \x03(\x0b\x32\x19.pagemesh.results.v1.Page\x12\r\n\x05total\x18\x02 \x01(\x03\x12\x10\n\x08zero_log\x18\x0f \x01(\x08\"@\n\x12StreamPagesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\rinclude_lines\x18\x02 \x01(\x08\"P\n\x13StreamPagesResponse\x12\'\n\x04page\x18\x01 \x01(\x0b\x32\x19.pagemesh.results.v1.Page\x12\x10\n\x08zero_log\x18\x0f \x01(\x08\"A\n\x13ListAnalysesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\ranalysis_type\x18\x02 \x01(\t\"Y\n\x14ListAnalysesResponse\x12/\n\x08\x61nalyses\x18\x01 \x03(\x0b\x32\x1d.pagemesh.results.v1.Analysis\x12\x10\n\x08zero_log\x18\x0f \x01(\x08*\x84\x01\n\x0c\x44ocumentSort\x12\x1d\n\x19\x44OCUMENT_SORT_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44OCUMENT_SORT_CREATED_AT\x10\x01\x12\x1a\n\x16\x44OCUMENT_SORT_FILENAME\x10\x02\x12\x1b\n\x17\x44OCUMENT_SORT_FILE_SIZE\x10\x03*P\n\x08SearchIn\x12\x19\n\x15SEARCH_IN_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEARCH_IN_NAME\x10\x01\x12\x15\n\x11SEARCH_IN_CONTENT\x10\x02\x32\x91\x06\n\nJobService\x12o\n\tSubmitJob\x12%.pagemesh.results.v1.SubmitJobRequest\x1a&.pagemesh.results.v1.SubmitJobResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12\x7f\n\x0eSubmitAnalysis\x12*.pagemesh.results.v1.SubmitAnalysisRequest\x1a+.pagemesh.results.v1.SubmitAnalysisResponse\"\x14\xe2\xe0\x18\x10\x65nrichment.write\x12`\n\x06GetJob\x12\".pagemesh.results.v1.GetJobRequest\x1a#.pagemesh.results.v1.GetJobResponse\"\r\xe2\xe0\x18\tjobs.read\x12h\n\x08WatchJob\x12$.pagemesh.results.v1.WatchJobRequest\x1a%.pagemesh.results.v1.WatchJobResponse\"\r\xe2\xe0\x18\tjobs.read0\x01\x12\x66\n\x08ListJobs\x12$.pagemesh.results.v1.ListJobsRequest\x1a%.pagemesh.results.v1.ListJobsResponse\"\r\xe2\xe0\x18\tjobs.read\x12o\n\tCancelJob\x12%.pagemesh.results.v1.CancelJobRequest\x1a&.pagemesh.results.v1.CancelJobResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12l\n\x08RetryJob\x12$.pagemesh.results.v1.RetryJobRequest\x1a%.pagemesh.results.v1.RetryJobResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write2\xe5\x05\n\x0f\x44ocumentService\x12t\n\x0bGetDocument\x12\'.pagemesh.results.v1.GetDocumentRequest\x1a(.pagemesh.results.v1.GetDocumentResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12z\n\rListDocuments\x12).pagemesh.results.v1.ListDocumentsRequest\x1a*.pagemesh.results.v1.ListDocumentsResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12~\n\x0e\x44\x65leteDocument\x12*.pagemesh.results.v1.DeleteDocumentRequest\x1a+.pagemesh.results.v1.DeleteDocumentResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12n\n\tListPages\x12%.pagemesh.results.v1.ListPagesRequest\x1a&.pagemesh.results.v1.ListPagesResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12v\n\x0bStreamPages\x12\'.pagemesh.results.v1.StreamPagesRequest\x1a(.pagemesh.results.v1.StreamPagesResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read0\x01\x12x\n\x0cListAnalyses\x12(.pagemesh.results.v1.ListAnalysesRequest\x1a).pagemesh.results.v1.ListAnalysesResponse\"\x13\xe2\xe0\x18\x0f\x65nrichment.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -46,6 +48,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBSERVICE'].methods_by_name['WatchJob']._serialized_options = b'\342\340\030\tjobs.read'
   _globals['_JOBSERVICE'].methods_by_name['ListJobs']._loaded_options = None
   _globals['_JOBSERVICE'].methods_by_name['ListJobs']._serialized_options = b'\342\340\030\tjobs.read'
+  _globals['_JOBSERVICE'].methods_by_name['CancelJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['CancelJob']._serialized_options = b'\342\340\030\017documents.write'
+  _globals['_JOBSERVICE'].methods_by_name['RetryJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['RetryJob']._serialized_options = b'\342\340\030\017documents.write'
   _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocument']._loaded_options = None
   _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocument']._serialized_options = b'\342\340\030\016documents.read'
   _globals['_DOCUMENTSERVICE'].methods_by_name['ListDocuments']._loaded_options = None
@@ -58,60 +64,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENTSERVICE'].methods_by_name['StreamPages']._serialized_options = b'\342\340\030\016documents.read'
   _globals['_DOCUMENTSERVICE'].methods_by_name['ListAnalyses']._loaded_options = None
   _globals['_DOCUMENTSERVICE'].methods_by_name['ListAnalyses']._serialized_options = b'\342\340\030\017enrichment.read'
-  _globals['_DOCUMENTSORT']._serialized_start=2539
-  _globals['_DOCUMENTSORT']._serialized_end=2671
-  _globals['_SEARCHIN']._serialized_start=2673
-  _globals['_SEARCHIN']._serialized_end=2753
-  _globals['_SUBMITJOBREQUEST']._serialized_start=228
-  _globals['_SUBMITJOBREQUEST']._serialized_end=520
-  _globals['_ARRIVAL']._serialized_start=522
-  _globals['_ARRIVAL']._serialized_end=586
-  _globals['_SUBMITJOBRESPONSE']._serialized_start=588
-  _globals['_SUBMITJOBRESPONSE']._serialized_end=695
-  _globals['_SUBMITANALYSISREQUEST']._serialized_start=698
-  _globals['_SUBMITANALYSISREQUEST']._serialized_end=877
-  _globals['_SUBMITANALYSISRESPONSE']._serialized_start=879
-  _globals['_SUBMITANALYSISRESPONSE']._serialized_end=942
-  _globals['_GETJOBREQUEST']._serialized_start=944
-  _globals['_GETJOBREQUEST']._serialized_end=975
-  _globals['_GETJOBRESPONSE']._serialized_start=977
-  _globals['_GETJOBRESPONSE']._serialized_end=1032
-  _globals['_WATCHJOBREQUEST']._serialized_start=1034
-  _globals['_WATCHJOBREQUEST']._serialized_end=1067
-  _globals['_WATCHJOBRESPONSE']._serialized_start=1069
-  _globals['_WATCHJOBRESPONSE']._serialized_end=1126
-  _globals['_LISTJOBSREQUEST']._serialized_start=1129
-  _globals['_LISTJOBSREQUEST']._serialized_end=1289
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1291
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1364
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=1366
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=1407
-  _globals['_GETDOCUMENTRESPONSE']._serialized_start=1409
-  _globals['_GETDOCUMENTRESPONSE']._serialized_end=1519
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1522
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1761
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1764
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1901
-  _globals['_PAGEMATCH']._serialized_start=1903
-  _globals['_PAGEMATCH']._serialized_end=1966
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1968
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=2012
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=2014
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=2038
-  _globals['_LISTPAGESREQUEST']._serialized_start=2040
-  _globals['_LISTPAGESREQUEST']._serialized_end=2134
-  _globals['_LISTPAGESRESPONSE']._serialized_start=2136
-  _globals['_LISTPAGESRESPONSE']._serialized_end=2230
-  _globals['_STREAMPAGESREQUEST']._serialized_start=2232
-  _globals['_STREAMPAGESREQUEST']._serialized_end=2296
-  _globals['_STREAMPAGESRESPONSE']._serialized_start=2298
-  _globals['_STREAMPAGESRESPONSE']._serialized_end=2378
-  _globals['_LISTANALYSESREQUEST']._serialized_start=2380
-  _globals['_LISTANALYSESREQUEST']._serialized_end=2445
-  _globals['_LISTANALYSESRESPONSE']._serialized_start=2447
-  _globals['_LISTANALYSESRESPONSE']._serialized_end=2536
-  _globals['_JOBSERVICE']._serialized_start=2756
-  _globals['_JOBSERVICE']._serialized_end=3318
-  _globals['_DOCUMENTSERVICE']._serialized_start=3321
-  _globals['_DOCUMENTSERVICE']._serialized_end=4062
+  _globals['_DOCUMENTSORT']._serialized_start=2698
+  _globals['_DOCUMENTSORT']._serialized_end=2830
+  _globals['_SEARCHIN']._serialized_start=2832
+  _globals['_SEARCHIN']._serialized_end=2912
+  _globals['_SUBMITJOBREQUEST']._serialized_start=303
+  _globals['_SUBMITJOBREQUEST']._serialized_end=595
+  _globals['_ARRIVAL']._serialized_start=597
+  _globals['_ARRIVAL']._serialized_end=661
+  _globals['_SUBMITJOBRESPONSE']._serialized_start=663
+  _globals['_SUBMITJOBRESPONSE']._serialized_end=770
+  _globals['_SUBMITANALYSISREQUEST']._serialized_start=773
+  _globals['_SUBMITANALYSISREQUEST']._serialized_end=974
+  _globals['_SUBMITANALYSISRESPONSE']._serialized_start=976
+  _globals['_SUBMITANALYSISRESPONSE']._serialized_end=1039
+  _globals['_GETJOBREQUEST']._serialized_start=1041
+  _globals['_GETJOBREQUEST']._serialized_end=1072
+  _globals['_GETJOBRESPONSE']._serialized_start=1074
+  _globals['_GETJOBRESPONSE']._serialized_end=1129
+  _globals['_WATCHJOBREQUEST']._serialized_start=1131
+  _globals['_WATCHJOBREQUEST']._serialized_end=1164
+  _globals['_WATCHJOBRESPONSE']._serialized_start=1166
+  _globals['_WATCHJOBRESPONSE']._serialized_end=1223
+  _globals['_LISTJOBSREQUEST']._serialized_start=1226
+  _globals['_LISTJOBSREQUEST']._serialized_end=1386
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1388
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1461
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=1463
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=1504
+  _globals['_GETDOCUMENTRESPONSE']._serialized_start=1506
+  _globals['_GETDOCUMENTRESPONSE']._serialized_end=1616
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1619
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1858
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1861
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1998
+  _globals['_PAGEMATCH']._serialized_start=2000
+  _globals['_PAGEMATCH']._serialized_end=2063
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=2065
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=2124
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=2126
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=2197
+  _globals['_LISTPAGESREQUEST']._serialized_start=2199
+  _globals['_LISTPAGESREQUEST']._serialized_end=2293
+  _globals['_LISTPAGESRESPONSE']._serialized_start=2295
+  _globals['_LISTPAGESRESPONSE']._serialized_end=2389
+  _globals['_STREAMPAGESREQUEST']._serialized_start=2391
+  _globals['_STREAMPAGESREQUEST']._serialized_end=2455
+  _globals['_STREAMPAGESRESPONSE']._serialized_start=2457
+  _globals['_STREAMPAGESRESPONSE']._serialized_end=2537
+  _globals['_LISTANALYSESREQUEST']._serialized_start=2539
+  _globals['_LISTANALYSESREQUEST']._serialized_end=2604
+  _globals['_LISTANALYSESRESPONSE']._serialized_start=2606
+  _globals['_LISTANALYSESRESPONSE']._serialized_end=2695
+  _globals['_JOBSERVICE']._serialized_start=2915
+  _globals['_JOBSERVICE']._serialized_end=3700
+  _globals['_DOCUMENTSERVICE']._serialized_start=3703
+  _globals['_DOCUMENTSERVICE']._serialized_end=4444
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from pagemesh.results.v1 import analysis_pb2 as _analysis_pb2
+from pagemesh.results.v1 import erasures_pb2 as _erasures_pb2
 from pagemesh.results.v1 import job_pb2 as _job_pb2
 from pagemesh.results.v1 import page_pb2 as _page_pb2
 from pagemesh.results.v1 import zero_log_pb2 as _zero_log_pb2
@@ -207,6 +208,7 @@ class SubmitAnalysisRequest(_message.Message):
     JOB_ID_FIELD_NUMBER: _builtins.int
     CONFIG_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
     ZERO_LOG_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """UUID of the document."""
@@ -216,6 +218,8 @@ class SubmitAnalysisRequest(_message.Message):
     """
     priority: _builtins.int
     """0 to 9."""
+    callback_url: _builtins.str
+    """As in JobConfig."""
     @_builtins.property
     def config(self) -> _analysis_pb2.AnalysisConfig:
         """What to find."""
@@ -233,11 +237,12 @@ class SubmitAnalysisRequest(_message.Message):
         job_id: _builtins.str = ...,
         config: _analysis_pb2.AnalysisConfig | None = ...,
         priority: _builtins.int = ...,
+        callback_url: _builtins.str = ...,
         zero_log: _zero_log_pb2.ZeroLog | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "zero_log", b"zero_log"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "document_id", b"document_id", "job_id", b"job_id", "priority", b"priority", "zero_log", b"zero_log"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_url", b"callback_url", "config", b"config", "document_id", b"document_id", "job_id", b"job_id", "priority", b"priority", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -594,16 +599,20 @@ class DeleteDocumentRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    ERASE_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """UUID."""
+    erase: _builtins.bool
+    """Erase it before answering; a repeat answers the same erasure."""
     def __init__(
         self,
         *,
         document_id: _builtins.str = ...,
+        erase: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "erase", b"erase"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -615,12 +624,19 @@ class DeleteDocumentResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    ERASURE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def erasure(self) -> _erasures_pb2.Erasure:
+        """How it was erased; set if that was asked for."""
+
     def __init__(
         self,
+        *,
+        erasure: _erasures_pb2.Erasure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

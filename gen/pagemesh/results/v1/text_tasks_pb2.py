@@ -24,10 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from pagemesh.options.v1 import scopes_pb2 as pagemesh_dot_options_dot_v1_dot_scopes__pb2
 from pagemesh.results.v1 import analysis_pb2 as pagemesh_dot_results_dot_v1_dot_analysis__pb2
+from pagemesh.results.v1 import erasures_pb2 as pagemesh_dot_results_dot_v1_dot_erasures__pb2
 from pagemesh.results.v1 import job_pb2 as pagemesh_dot_results_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$pagemesh/results/v1/text_tasks.proto\x12\x13pagemesh.results.v1\x1a pagemesh/options/v1/scopes.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\x1dpagemesh/results/v1/job.proto\"+\n\x18GetTextTaskResultRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"L\n\x19GetTextTaskResultResponse\x12/\n\x08\x61nalysis\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Analysis\"(\n\x15\x44\x65leteTextTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"E\n\x16\x44\x65leteTextTaskResponse\x12+\n\tcancelled\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job2\x95\x02\n\x0fTextTaskService\x12\x81\x01\n\x11GetTextTaskResult\x12-.pagemesh.results.v1.GetTextTaskResultRequest\x1a..pagemesh.results.v1.GetTextTaskResultResponse\"\r\xe2\xe0\x18\tjobs.read\x12~\n\x0e\x44\x65leteTextTask\x12*.pagemesh.results.v1.DeleteTextTaskRequest\x1a+.pagemesh.results.v1.DeleteTextTaskResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$pagemesh/results/v1/text_tasks.proto\x12\x13pagemesh.results.v1\x1a pagemesh/options/v1/scopes.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\"pagemesh/results/v1/erasures.proto\x1a\x1dpagemesh/results/v1/job.proto\"+\n\x18GetTextTaskResultRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"L\n\x19GetTextTaskResultResponse\x12/\n\x08\x61nalysis\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Analysis\"(\n\x15\x44\x65leteTextTaskRequest\x12\x0f\n\x07task_id\x18\x01 \x01(\t\"t\n\x16\x44\x65leteTextTaskResponse\x12+\n\tcancelled\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\x12-\n\x07\x65rasure\x18\x02 \x01(\x0b\x32\x1c.pagemesh.results.v1.Erasure2\x95\x02\n\x0fTextTaskService\x12\x81\x01\n\x11GetTextTaskResult\x12-.pagemesh.results.v1.GetTextTaskResultRequest\x1a..pagemesh.results.v1.GetTextTaskResultResponse\"\r\xe2\xe0\x18\tjobs.read\x12~\n\x0e\x44\x65leteTextTask\x12*.pagemesh.results.v1.DeleteTextTaskRequest\x1a+.pagemesh.results.v1.DeleteTextTaskResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,14 +39,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TEXTTASKSERVICE'].methods_by_name['GetTextTaskResult']._serialized_options = b'\342\340\030\tjobs.read'
   _globals['_TEXTTASKSERVICE'].methods_by_name['DeleteTextTask']._loaded_options = None
   _globals['_TEXTTASKSERVICE'].methods_by_name['DeleteTextTask']._serialized_options = b'\342\340\030\017documents.write'
-  _globals['_GETTEXTTASKRESULTREQUEST']._serialized_start=162
-  _globals['_GETTEXTTASKRESULTREQUEST']._serialized_end=205
-  _globals['_GETTEXTTASKRESULTRESPONSE']._serialized_start=207
-  _globals['_GETTEXTTASKRESULTRESPONSE']._serialized_end=283
-  _globals['_DELETETEXTTASKREQUEST']._serialized_start=285
-  _globals['_DELETETEXTTASKREQUEST']._serialized_end=325
-  _globals['_DELETETEXTTASKRESPONSE']._serialized_start=327
-  _globals['_DELETETEXTTASKRESPONSE']._serialized_end=396
-  _globals['_TEXTTASKSERVICE']._serialized_start=399
-  _globals['_TEXTTASKSERVICE']._serialized_end=676
+  _globals['_GETTEXTTASKRESULTREQUEST']._serialized_start=198
+  _globals['_GETTEXTTASKRESULTREQUEST']._serialized_end=241
+  _globals['_GETTEXTTASKRESULTRESPONSE']._serialized_start=243
+  _globals['_GETTEXTTASKRESULTRESPONSE']._serialized_end=319
+  _globals['_DELETETEXTTASKREQUEST']._serialized_start=321
+  _globals['_DELETETEXTTASKREQUEST']._serialized_end=361
+  _globals['_DELETETEXTTASKRESPONSE']._serialized_start=363
+  _globals['_DELETETEXTTASKRESPONSE']._serialized_end=479
+  _globals['_TEXTTASKSERVICE']._serialized_start=482
+  _globals['_TEXTTASKSERVICE']._serialized_end=759
 # @@protoc_insertion_point(module_scope)

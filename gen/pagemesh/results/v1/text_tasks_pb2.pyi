@@ -6,6 +6,7 @@ Text tasks, beside what they share with all jobs."""
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from pagemesh.results.v1 import analysis_pb2 as _analysis_pb2
+from pagemesh.results.v1 import erasures_pb2 as _erasures_pb2
 from pagemesh.results.v1 import job_pb2 as _job_pb2
 import builtins as _builtins
 import sys
@@ -93,18 +94,24 @@ class DeleteTextTaskResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     CANCELLED_FIELD_NUMBER: _builtins.int
+    ERASURE_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def cancelled(self) -> _job_pb2.Job:
         """The job, if it was cancelled; absent when the task was erased."""
+
+    @_builtins.property
+    def erasure(self) -> _erasures_pb2.Erasure:
+        """What was erased with the task, and the receipt for it; absent when it was cancelled."""
 
     def __init__(
         self,
         *,
         cancelled: _job_pb2.Job | None = ...,
+        erasure: _erasures_pb2.Erasure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "erasure", b"erasure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cancelled", b"cancelled", "erasure", b"erasure"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -31,25 +31,29 @@ from pagemesh.results.v1 import job_pb2 as pagemesh_dot_results_dot_v1_dot_job__
 from pagemesh.results.v1 import outcome_pb2 as pagemesh_dot_results_dot_v1_dot_outcome__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpagemesh/work/v1/work.proto\x12\x10pagemesh.work.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!pagemesh/analysis/v1/events.proto\x1a\x1fpagemesh/ingest/v1/events.proto\x1a\x1cpagemesh/ocr/v1/events.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a!pagemesh/results/v1/outcome.proto\"\xd9\x02\n\x04Task\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\x17\n\x0forganization_id\x18\x04 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x12\x30\n\x07inspect\x18\x06 \x01(\x0b\x32\x1d.pagemesh.work.v1.InspectTaskH\x00\x12\x30\n\x07\x65xtract\x18\x07 \x01(\x0b\x32\x1d.pagemesh.work.v1.ExtractTaskH\x00\x12(\n\x03ocr\x18\x08 \x01(\x0b\x32\x19.pagemesh.work.v1.OcrTaskH\x00\x12\x30\n\x07\x61nalyze\x18\t \x01(\x0b\x32\x1d.pagemesh.work.v1.AnalyzeTaskH\x00\x12.\n\nexpires_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\n\x04work\"P\n\x06Source\x12\x13\n\x0bstorage_key\x18\x01 \x01(\t\x12\x11\n\tmime_type\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x03\"d\n\x0bInspectTask\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.pagemesh.work.v1.Source\x12+\n\x04mode\x18\x02 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\"s\n\x0b\x45xtractTask\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.pagemesh.work.v1.Source\x12\r\n\x05pages\x18\x02 \x03(\x05\x12+\n\x04mode\x18\x03 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\"T\n\x07OcrTask\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.pagemesh.work.v1.Source\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tlanguages\x18\x03 \x01(\t\"S\n\x0b\x41nalyzeTask\x12\x33\n\x06\x63onfig\x18\x01 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x0f\n\x07user_id\x18\x07 \x01(\t\"\xe6\x02\n\x04\x46\x61\x63t\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12:\n\tinspected\x18\x05 \x01(\x0b\x32%.pagemesh.ingest.v1.DocumentInspectedH\x00\x12\x37\n\textracted\x18\x06 \x01(\x0b\x32\".pagemesh.ingest.v1.PagesExtractedH\x00\x12\x35\n\nrecognized\x18\x07 \x01(\x0b\x32\x1f.pagemesh.ocr.v1.PageRecognizedH\x00\x12:\n\x08\x61nalyzed\x18\x08 \x01(\x0b\x32&.pagemesh.analysis.v1.DocumentAnalyzedH\x00\x12.\n\x06\x66\x61iled\x18\t \x01(\x0b\x32\x1c.pagemesh.results.v1.FailureH\x00\x42\x06\n\x04\x66\x61\x63tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpagemesh/work/v1/work.proto\x12\x10pagemesh.work.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!pagemesh/analysis/v1/events.proto\x1a\x1fpagemesh/ingest/v1/events.proto\x1a\x1cpagemesh/ocr/v1/events.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a!pagemesh/results/v1/outcome.proto\"\x8b\x03\n\x04Task\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\x17\n\x0forganization_id\x18\x04 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x12\x30\n\x07inspect\x18\x06 \x01(\x0b\x32\x1d.pagemesh.work.v1.InspectTaskH\x00\x12\x30\n\x07\x65xtract\x18\x07 \x01(\x0b\x32\x1d.pagemesh.work.v1.ExtractTaskH\x00\x12(\n\x03ocr\x18\x08 \x01(\x0b\x32\x19.pagemesh.work.v1.OcrTaskH\x00\x12\x30\n\x07\x61nalyze\x18\t \x01(\x0b\x32\x1d.pagemesh.work.v1.AnalyzeTaskH\x00\x12\x30\n\x07\x64\x65liver\x18\x0b \x01(\x0b\x32\x1d.pagemesh.work.v1.DeliverTaskH\x00\x12.\n\nexpires_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x06\n\x04work\"U\n\x06Source\x12\x13\n\x0bstorage_key\x18\x01 \x01(\t\x12\x11\n\tmime_type\x18\x02 \x01(\t\x12\x15\n\x08password\x18\x03 \x01(\tB\x03\x80\x01\x01\x12\x0c\n\x04size\x18\x04 \x01(\x03\"d\n\x0bInspectTask\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.pagemesh.work.v1.Source\x12+\n\x04mode\x18\x02 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\"s\n\x0b\x45xtractTask\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.pagemesh.work.v1.Source\x12\r\n\x05pages\x18\x02 \x03(\x05\x12+\n\x04mode\x18\x03 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\"T\n\x07OcrTask\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.pagemesh.work.v1.Source\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tlanguages\x18\x03 \x01(\t\"S\n\x0b\x41nalyzeTask\x12\x33\n\x06\x63onfig\x18\x01 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x0f\n\x07user_id\x18\x07 \x01(\t\"\"\n\x0b\x44\x65liverTask\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\"\xe6\x02\n\x04\x46\x61\x63t\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12:\n\tinspected\x18\x05 \x01(\x0b\x32%.pagemesh.ingest.v1.DocumentInspectedH\x00\x12\x37\n\textracted\x18\x06 \x01(\x0b\x32\".pagemesh.ingest.v1.PagesExtractedH\x00\x12\x35\n\nrecognized\x18\x07 \x01(\x0b\x32\x1f.pagemesh.ocr.v1.PageRecognizedH\x00\x12:\n\x08\x61nalyzed\x18\x08 \x01(\x0b\x32&.pagemesh.analysis.v1.DocumentAnalyzedH\x00\x12.\n\x06\x66\x61iled\x18\t \x01(\x0b\x32\x1c.pagemesh.results.v1.FailureH\x00\x42\x06\n\x04\x66\x61\x63tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pagemesh.work.v1.work_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_SOURCE'].fields_by_name['password']._loaded_options = None
+  _globals['_SOURCE'].fields_by_name['password']._serialized_options = b'\200\001\001'
   _globals['_TASK']._serialized_start=283
-  _globals['_TASK']._serialized_end=628
-  _globals['_SOURCE']._serialized_start=630
-  _globals['_SOURCE']._serialized_end=710
-  _globals['_INSPECTTASK']._serialized_start=712
-  _globals['_INSPECTTASK']._serialized_end=812
-  _globals['_EXTRACTTASK']._serialized_start=814
-  _globals['_EXTRACTTASK']._serialized_end=929
-  _globals['_OCRTASK']._serialized_start=931
-  _globals['_OCRTASK']._serialized_end=1015
-  _globals['_ANALYZETASK']._serialized_start=1017
-  _globals['_ANALYZETASK']._serialized_end=1100
-  _globals['_FACT']._serialized_start=1103
-  _globals['_FACT']._serialized_end=1461
+  _globals['_TASK']._serialized_end=678
+  _globals['_SOURCE']._serialized_start=680
+  _globals['_SOURCE']._serialized_end=765
+  _globals['_INSPECTTASK']._serialized_start=767
+  _globals['_INSPECTTASK']._serialized_end=867
+  _globals['_EXTRACTTASK']._serialized_start=869
+  _globals['_EXTRACTTASK']._serialized_end=984
+  _globals['_OCRTASK']._serialized_start=986
+  _globals['_OCRTASK']._serialized_end=1070
+  _globals['_ANALYZETASK']._serialized_start=1072
+  _globals['_ANALYZETASK']._serialized_end=1155
+  _globals['_DELIVERTASK']._serialized_start=1157
+  _globals['_DELIVERTASK']._serialized_end=1191
+  _globals['_FACT']._serialized_start=1194
+  _globals['_FACT']._serialized_end=1552
 # @@protoc_insertion_point(module_scope)

@@ -40,6 +40,7 @@ class Task(_message.Message):
     EXTRACT_FIELD_NUMBER: _builtins.int
     OCR_FIELD_NUMBER: _builtins.int
     ANALYZE_FIELD_NUMBER: _builtins.int
+    DELIVER_FIELD_NUMBER: _builtins.int
     EXPIRES_AT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID. The message id on the stream is this and the attempt."""
@@ -68,6 +69,10 @@ class Task(_message.Message):
         """Analyse the pages read."""
 
     @_builtins.property
+    def deliver(self) -> Global___DeliverTask:
+        """Tell a webhook's receiver what it is waiting for."""
+
+    @_builtins.property
     def expires_at(self) -> _timestamp_pb2.Timestamp:
         """Set for zero-log work, of which nothing leaves memory: when what it is about is forgotten."""
 
@@ -83,13 +88,14 @@ class Task(_message.Message):
         extract: Global___ExtractTask | None = ...,
         ocr: Global___OcrTask | None = ...,
         analyze: Global___AnalyzeTask | None = ...,
+        deliver: Global___DeliverTask | None = ...,
         expires_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "expires_at", b"expires_at", "extract", b"extract", "inspect", b"inspect", "ocr", b"ocr", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "deliver", b"deliver", "expires_at", b"expires_at", "extract", b"extract", "inspect", b"inspect", "ocr", b"ocr", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "attempt", b"attempt", "document_id", b"document_id", "expires_at", b"expires_at", "extract", b"extract", "id", b"id", "inspect", b"inspect", "job_id", b"job_id", "ocr", b"ocr", "organization_id", b"organization_id", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "attempt", b"attempt", "deliver", b"deliver", "document_id", b"document_id", "expires_at", b"expires_at", "extract", b"extract", "id", b"id", "inspect", b"inspect", "job_id", b"job_id", "ocr", b"ocr", "organization_id", b"organization_id", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["inspect", "extract", "ocr", "analyze"]  # noqa: Y015
+    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["inspect", "extract", "ocr", "analyze", "deliver"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_work) -> _WhichOneofReturnType_work | None: ...
 
@@ -250,6 +256,28 @@ class AnalyzeTask(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AnalyzeTask: _TypeAlias = AnalyzeTask  # noqa: Y015
+
+@_typing.final
+class DeliverTask(_message.Message):
+    """Make one attempt at a webhook's delivery, whose number is the task's attempt. No fact comes of it: results does it itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    delivery_id: _builtins.str
+    """UUID of the delivery."""
+    def __init__(
+        self,
+        *,
+        delivery_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverTask: _TypeAlias = DeliverTask  # noqa: Y015
 
 @_typing.final
 class Fact(_message.Message):

@@ -4,16 +4,18 @@ from starlette.responses import Response
 
 from mesh import client
 from mesh.errors import Forbidden, NotFound
-from pagemesh.results.v1 import results_pb2
+from pagemesh.results.v1 import analysis_pb2, results_pb2
 from pagemesh.results.v1.zero_log_pb2 import ZeroLog
 from services.gateway import zero_log
 from services.gateway.answers import accepted, json_response
+from services.gateway.callbacks import CallbackPolicy
+from services.gateway.dry_runs import Estimate
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, Keyed, get, post
 from services.gateway.feed import Feed
 from services.gateway.idempotency import read_key
 from services.gateway.neighbours import Neighbours
 from services.gateway.problems import invalid
-from services.gateway.surfaces.platform import PREFIX, models, render, shapes
+from services.gateway.surfaces.platform import PREFIX, estimates, models, render, shapes
 from services.gateway.template_use import analysis_by
 from services.gateway.validation import NoBody, NoQuery
 from services.gateway.zero_log import ZeroLogTerms, mark
@@ -24,7 +26,8 @@ _PRIORITY = 5
 class Analyses:
     """Analyses of the documents of the caller's organization."""
 
-    def __init__(self, neighbours: Neighbours, feed: Feed, zero_log: ZeroLogTerms) -> None:
+    def __init__(self, neighbours: Neighbours, feed: Feed, callbacks: CallbackPolicy, zero_log: ZeroLogTerms) -> None:
+        self._callbacks = callbacks
         self._neighbours = neighbours
         self._zero_log = zero_log
         self._feed = feed
@@ -42,6 +45,7 @@ class Analyses:
                 problems=(409,),
                 keyed=Keyed(),
                 zero_log=self._is_zero_log,
+                estimate=self.estimate,
                 scope="enrichment.write",
             ),
             get(
@@ -57,16 +61,12 @@ class Analyses:
     async def analyze(self, call: Call[models.AnalyzeBody, NoQuery]) -> Response:
         """Starts an analysis."""
         document_id, body = call.ids["document_id"], call.body
-        if body.analysis_type is None and body.template is None:
-            raise invalid({"analysis_type": "Field required"})
-        config = await analysis_by(
-            self._neighbours.templates, body.template, body.analysis_type, body.prompt, body.options
-        )
         request = results_pb2.SubmitAnalysisRequest(
             document_id=document_id,
             job_id=call.origin.id("job"),
-            config=config,
+            config=await self._wanted(body),
             priority=_PRIORITY,
+            callback_url=body.callback_url or "",
             zero_log=ZeroLog(ttl_seconds=call.zero_log.seconds) if call.zero_log and call.zero_log.is_asked else None,
         )
         job = (await client.call(self._neighbours.jobs.SubmitAnalysis, request)).job
@@ -91,6 +91,17 @@ class Analyses:
         except NotFound:
             return None
         return self._zero_log.unasked() if document.zero_log else None
+
+    async def estimate(self, call: Call[models.AnalyzeBody, NoQuery]) -> Estimate:
+        """What the analysis would take."""
+        return await estimates.of_analysis(self._neighbours, call.ids["document_id"], await self._wanted(call.body))
+
+    async def _wanted(self, body: models.AnalyzeBody) -> analysis_pb2.AnalysisConfig | None:
+        self._callbacks.require(body.callback_url)
+        if body.analysis_type is None and body.template is None:
+            raise invalid({"analysis_type": "Field required"})
+        templates = self._neighbours.templates
+        return await analysis_by(templates, body.template, body.analysis_type, body.prompt, body.options)
 
     async def list(self, call: Call[NoBody, models.AnalysesQuery]) -> Response:
         """Analyses of a document."""

@@ -27,7 +27,11 @@ def upload_form(fields: Mapping[str, str]) -> models.UploadForm:
 def wanted_job(form: models.UploadForm, analysis: analysis_pb2.AnalysisConfig | None) -> job_pb2.JobConfig:
     """What an upload asks for."""
     return job_pb2.JobConfig(
-        mode=_MODES[form.mode], languages=form.languages, password=form.password or "", analysis=analysis
+        mode=_MODES[form.mode],
+        languages=form.languages,
+        password=form.password or "",
+        analysis=analysis,
+        callback_url=form.callback_url or "",
     )
 
 

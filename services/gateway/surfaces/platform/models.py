@@ -19,9 +19,10 @@ from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
 from mesh import json_schema
+from mesh.addresses import LONGEST_URL
 from mesh.streams import LONGEST_ZERO_LOG_SECONDS
 from services.gateway.listing import PageQuery
-from services.gateway.validation import Body, Query, Text
+from services.gateway.validation import Body, Day, Flag, LooseQuery, Query, Text, WholeNumber
 
 AnalysisType = Literal[
     "summary",
@@ -49,10 +50,19 @@ Scope = Literal[
     "usage.read",
 ]
 
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]{1,64}@[^@\s\x00.]+(\.[^@\s\x00.]+)+$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
+_ADDRESS = r"^[^@\s\x00]{1,64}@[^@\s\x00.]{1,63}(\.[^@\s\x00.]{1,63})+$"
+Email = Annotated[str, StringConstraints(max_length=254, pattern=_ADDRESS)]
+_NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
+# Something to be seen, and no control characters.
+_NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NAME)]
 Password = Annotated[Text, StringConstraints(max_length=1024)]
-Prompt = Annotated[Text, StringConstraints(min_length=1, max_length=20_000)]
+CallbackUrl = Annotated[
+    Text,
+    StringConstraints(min_length=1, max_length=LONGEST_URL),
+    Field(description="Told when the job has ended, by a signed POST (Standard Webhooks); http or https."),
+]
+Prompt = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=_NOT_BLANK)]
 VariableName = Annotated[str, StringConstraints(max_length=64)]
 VariableText = Annotated[Text, StringConstraints(max_length=20_000)]
 Languages = Annotated[
@@ -87,17 +97,26 @@ def _usable(schema: dict[str, Any]) -> dict[str, Any]:
     return schema
 
 
+_DAYS: JsonDict = {"pattern": r"^(19[7-9][0-9]|[2-6][0-9]{3})-[0-9]{2}-[0-9]{2}$"}
+StorableDay = Annotated[Day, Field(json_schema_extra=_DAYS), AfterValidator(lambda day: _in_range(day))]
+
 OutputSchema = Annotated[dict[str, Any], AfterValidator(_usable)]
 TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
-CallbackUrl = Annotated[str, StringConstraints(max_length=2_048, pattern=r"^https?://[^\s\x00]+$")]
 
 ProviderKey = Annotated[SecretStr, Field(json_schema_extra=_KEY_SCHEMA), AfterValidator(_check_key)]
 
 D = TypeVar("D", bound=date)
 
 
+_REGISTRATION: JsonDict = {
+    "examples": [{"email": "ada@example.org", "password": "correct-horse-battery", "full_name": "Ada Lovelace"}]
+}
+
+
 class RegisterBody(Body):
     """A new account."""
+
+    model_config = ConfigDict(json_schema_extra=_REGISTRATION)
 
     email: Email
     password: Annotated[Password, StringConstraints(min_length=10)]
@@ -122,8 +141,8 @@ class BeginQuery(Query):
     )
 
 
-class FinishQuery(Query):
-    """What the provider sent back."""
+class FinishQuery(LooseQuery):
+    """What the provider sent back; with it comes what only some providers send (RFC 6749 section 4.1.2)."""
 
     code: str = Field(default="", description="As the provider sent it back.")
     state: str = Field(default="", description="As the provider sent it back; good once, for ten minutes.")
@@ -189,8 +208,13 @@ class AcceptBody(Body):
     full_name: Name
 
 
+_API_KEY: JsonDict = {"examples": [{"name": "nightly import", "scopes": ["documents.write", "jobs.read"]}]}
+
+
 class ApiKeyBody(Body):
     """An API key to make."""
+
+    model_config = ConfigDict(json_schema_extra=_API_KEY)
 
     name: Name
     scopes: list[Scope] | None = Field(
@@ -246,8 +270,21 @@ class AnalysisOptions(Body):
     )
 
 
+# What a model cannot say of two fields: JSON Schema 2020-12, section 10.2.2.
+_WITH_PROMPT: JsonDict = {
+    "if": {"properties": {"analysis_type": {"enum": list(NEED_PROMPT)}}},
+    "then": {"properties": {"prompt": {"type": "string"}}, "required": ["prompt"]},
+    "examples": [
+        {"analysis_type": "summary"},
+        {"analysis_type": "question_answering", "prompt": "What was the revenue?"},
+    ],
+}
+
+
 class AnalyzeBody(Body):
     """An analysis to make."""
+
+    model_config = ConfigDict(json_schema_extra=_WITH_PROMPT)
 
     analysis_type: AnalysisType | None = Field(default=None, description="Required unless a template is named.")
     prompt: Prompt | None = Field(
@@ -255,6 +292,7 @@ class AnalyzeBody(Body):
     )
     options: AnalysisOptions | None = None
     template: TemplateName | None = Field(default=None, description="The template by which to make it.")
+    callback_url: CallbackUrl | None = None
 
 
 class UploadForm(BaseModel):
@@ -267,9 +305,10 @@ class UploadForm(BaseModel):
     prompt: Prompt | None = Field(default=None, description="Without an `analysis_type`, asks for a custom analysis.")
     template: TemplateName | None = Field(default=None, description="The template by which to analyse.")
     languages: Languages = Field(default="eng", description="OCR languages, Tesseract codes joined by +.")
-    priority: int = Field(default=5, ge=0, le=9)
+    priority: WholeNumber = Field(default=5, ge=0, le=9)
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
     ttl_seconds: TtlSeconds | None = None
+    callback_url: CallbackUrl | None = None
 
 
 class DocumentsQuery(PageQuery):
@@ -292,7 +331,7 @@ class DocumentsQuery(PageQuery):
 class PagesQuery(PageQuery):
     """Which pages."""
 
-    blocks: bool = Field(default=False, description="With lines, words and their bounding boxes.")
+    blocks: Flag = Field(default=False, description="With lines, words and their bounding boxes.")
 
 
 class JobsQuery(PageQuery):
@@ -308,13 +347,8 @@ class JobsQuery(PageQuery):
 class UsageQuery(Query):
     """Which days."""
 
-    start_date: date | None = Field(default=None, description="First day, UTC; the month's first without one.")
-    end_date: date | None = Field(default=None, description="Last day, UTC; the last of the first day's month without.")
-
-    @field_validator("start_date", "end_date")
-    @classmethod
-    def _storable(cls, value: date | None) -> date | None:
-        return _in_range(value)
+    start_date: StorableDay | None = Field(default=None, description="First day, UTC; the month's first without one.")
+    end_date: StorableDay | None = Field(default=None, description="Last day, UTC; the last of that month without.")
 
 
 class AnalysesQuery(Query):

@@ -8,6 +8,8 @@ from mesh.errors import Forbidden, IllegalState, NotFound, TooMuch
 from pagemesh.ingest.v1 import ingest_pb2
 from pagemesh.results.v1 import analysis_pb2, job_pb2, results_pb2
 from pagemesh.results.v1.zero_log_pb2 import ZeroLog
+from services.gateway.callbacks import CallbackPolicy
+from services.gateway.dry_runs import Estimate
 from services.gateway.endpoints import Call
 from services.gateway.idempotency import reused
 from services.gateway.ingest_sink import IngestSink
@@ -16,17 +18,21 @@ from services.gateway.organizations import Organizations
 from services.gateway.plans import Usage
 from services.gateway.problems import invalid
 from services.gateway.settings import GatewaySettings
+from services.gateway.surfaces.platform import estimates
 from services.gateway.surfaces.platform.models import AnalysisOptions
+from services.gateway.surfaces.platform.previews import Preview
 from services.gateway.surfaces.tasks import models
 from services.gateway.template_use import analysis_by, same
 from services.gateway.texts import submit_text
-from services.gateway.uploads import Head, Sink, UploadReader, too_large
-from services.gateway.validation import NoBody, NoQuery, wrong_fields
+from services.gateway.uploads import Head, Opener, Sink, UploadReader, too_large
+from services.gateway.validation import NoBody, NoQuery, declared_length, wrong_fields
 from services.gateway.zero_log import ZeroLogTerms
 
 _MIB = 1 << 20
 _PRIORITY = 5
 _TEXT_NAME = "text.txt"
+
+_Call = Call[models.TaskBody, NoQuery] | Call[NoBody, NoQuery]
 
 
 class Acceptance:
@@ -38,8 +44,10 @@ class Acceptance:
         organizations: Organizations,
         usage: Usage,
         settings: GatewaySettings,
+        callbacks: CallbackPolicy,
         zero_log: ZeroLogTerms,
     ) -> None:
+        self._callbacks = callbacks
         self._neighbours = neighbours
         self.zero_log = zero_log
         self._organizations = organizations
@@ -50,7 +58,7 @@ class Acceptance:
         """The job of a text. Raises what is wrong with it before anything was accepted."""
         body = call.body
         await self._require_room(call)
-        analysis = await self._analysis(body.template, body.options)
+        analysis = await self._wanted(body)
         job = job_pb2.JobConfig(mode=job_pb2.READ_MODE_TEXT, analysis=analysis, callback_url=body.callback_url or "")
         config = _config(call, _TEXT_NAME, job)
         try:
@@ -62,19 +70,46 @@ class Acceptance:
     async def file(self, call: Call[NoBody, NoQuery]) -> job_pb2.Job:
         """The job of a file, which is read from its form as it comes in."""
         await self._require_room(call)
-        organization = await self._organizations.get(call.identity.organization_id)
-        max_bytes = organization.settings.max_file_size_mb * _MIB
-        if int(call.request.headers.get("content-length", "0")) > max_bytes + _MIB:
-            raise too_large(max_bytes)
+        max_bytes = await self._max_bytes(call)
         upload = _File(self, call, max_bytes)
-        return await upload.run(UploadReader(call.form(), upload.open, max_bytes, self._settings.upload_held_bytes))
+        return await upload.run(self._reader(call, upload.open, max_bytes))
+
+    async def estimate_text(self, call: Call[models.TaskBody, NoQuery]) -> Estimate:
+        """What the task of a text would take."""
+        await self._usage.require_room(call.identity)
+        return await estimates.of_text(self._neighbours, call.body.text, await self._wanted(call.body))
+
+    async def estimate_file(self, call: Call[NoBody, NoQuery]) -> Estimate:
+        """What the task of a file would take, which is opened and looked through, and then forgotten."""
+        await self._usage.require_room(call.identity)
+        max_bytes = await self._max_bytes(call)
+        seconds, is_private = self._settings.upload_seconds, call.zero_log is not None
+        preview = Preview(self._neighbours.ingest, seconds, max_bytes, self.file_job, is_private)
+        found = await preview.run(self._reader(call, preview.open, max_bytes))
+        return await estimates.of_upload(self._neighbours, found, preview.job)
+
+    def _reader(self, call: Call[NoBody, NoQuery], open_sink: Opener, max_bytes: int) -> UploadReader:
+        return UploadReader(call.form(), open_sink, max_bytes, self._settings.upload_held_bytes)
+
+    async def _max_bytes(self, call: Call[NoBody, NoQuery]) -> int:
+        organization = await self._organizations.get(call.identity.organization_id)
+        max_bytes: int = organization.settings.max_file_size_mb * _MIB
+        if declared_length(call.request) > max_bytes + _MIB:
+            raise too_large(max_bytes)
+        return max_bytes
+
+    async def _wanted(self, body: models.TaskBody) -> analysis_pb2.AnalysisConfig | None:
+        self._callbacks.require(body.callback_url)
+        return await self._analysis(body.template, body.options)
 
     def sink(self) -> IngestSink:
         """A way for a file."""
         return IngestSink(self._neighbours.ingest, self._settings.upload_seconds)
 
-    async def file_job(self, form: models.TaskForm) -> job_pb2.JobConfig:
-        """What is asked for with a file."""
+    async def file_job(self, head: Head) -> job_pb2.JobConfig:
+        """What is asked for with a file. Raises InvalidArgument."""
+        form = _form(head.fields)
+        self._callbacks.require(form.callback_url)
         return job_pb2.JobConfig(
             mode=job_pb2.READ_MODE_MIXED,
             languages=form.languages,
@@ -89,14 +124,14 @@ class Acceptance:
         name = template or models.DEFAULT_TEMPLATE
         return await analysis_by(self._neighbours.templates, name, None, None, options)
 
-    async def _require_room(self, call: Call[models.TaskBody, NoQuery] | Call[NoBody, NoQuery]) -> None:
+    async def _require_room(self, call: _Call) -> None:
         try:
             await self._usage.require_room(call.identity)
         except TooMuch:
             if not (call.origin.is_repeat and await self._is_made(call)):
                 raise
 
-    async def _is_made(self, call: Call[models.TaskBody, NoQuery] | Call[NoBody, NoQuery]) -> bool:
+    async def _is_made(self, call: _Call) -> bool:
         """Whether a try that nobody finished has made the task already: a repeat takes no room."""
         made = ids.owned(call.identity.organization_id, call.origin.id("job"), "job_id")
         try:
@@ -118,9 +153,8 @@ class _File:
 
     async def open(self, head: Head) -> Sink:
         """Tells ingest what comes."""
-        form = _form(head.fields)
-        self._acceptance.zero_log.choose(self._call.zero_log, form.ttl_seconds)
-        self._job = await self._acceptance.file_job(form)
+        self._acceptance.zero_log.choose(self._call.zero_log, _form(head.fields).ttl_seconds)
+        self._job = await self._acceptance.file_job(head)
         config = _config(self._call, head.safe_filename, self._job)
         config.max_bytes = self._max_bytes
         self._sink = self._acceptance.sink()
@@ -142,9 +176,7 @@ class _File:
         return _checked(self._call, sent.job, self._job)
 
 
-def _config(
-    call: Call[models.TaskBody, NoQuery] | Call[NoBody, NoQuery], name: str, job: job_pb2.JobConfig
-) -> ingest_pb2.UploadConfig:
+def _config(call: _Call, name: str, job: job_pb2.JobConfig) -> ingest_pb2.UploadConfig:
     return ingest_pb2.UploadConfig(
         document_id=call.origin.id("document"),
         job_id=call.origin.id("job"),
@@ -156,10 +188,9 @@ def _config(
     )
 
 
-def _checked(
-    call: Call[models.TaskBody, NoQuery] | Call[NoBody, NoQuery], made: job_pb2.Job, asked: job_pb2.JobConfig
-) -> job_pb2.Job:
-    told = (made.config.mode, made.config.languages) == (asked.mode, asked.languages)
+def _checked(call: _Call, made: job_pb2.Job, asked: job_pb2.JobConfig) -> job_pb2.Job:
+    had = made.config
+    told = (had.mode, had.languages, had.callback_url) == (asked.mode, asked.languages, asked.callback_url)
     if call.origin.is_repeat and not (told and same(made.config.analysis, asked.analysis)):
         raise reused()
     return made

@@ -19,6 +19,7 @@ from services.gateway.neighbours import Neighbours
 from services.gateway.organizations import Organizations
 from services.gateway.surfaces.platform import PREFIX
 from services.gateway.surfaces.platform import render as platform
+from services.gateway.surfaces.platform.erasures import Erasure, shown
 from services.gateway.surfaces.platform.jobs import EVENT_HEADERS, PULSE_SECONDS
 from services.gateway.surfaces.tasks import models, render, shapes
 from services.gateway.surfaces.tasks.acceptance import Acceptance
@@ -67,6 +68,7 @@ class Tasks:
                 models.TaskBody,
                 keyed=Keyed(),
                 zero_log=self._terms_of_text,
+                estimate=self._acceptance.estimate_text,
                 scope=_WRITE,
                 body_bytes=_TEXT_BODY_BYTES,
             ),
@@ -82,6 +84,7 @@ class Tasks:
                 problems=(400, 413, 415, 422, 429),
                 keyed=Keyed(),
                 zero_log=lambda call: self._zero_log.of(call.request.headers, call.identity),
+                estimate=self._acceptance.estimate_file,
                 scope=_WRITE,
             ),
             get(
@@ -119,7 +122,10 @@ class Tasks:
                 one,
                 self.delete,
                 "Cancel a task, or erase one that has ended",
-                {202: Answer("It is cancelled.", shapes.Task, headers=("Location",)), 204: Answer("It is erased.")},
+                {
+                    200: Answer("It is erased; the receipt says so.", Erasure),
+                    202: Answer("It is cancelled.", shapes.Task, headers=("Location",)),
+                },
                 scope=_WRITE,
             ),
         ]
@@ -203,7 +209,7 @@ class Tasks:
         if not answer.HasField("cancelled"):
             self._feed.gone(_key(call))
             self._bodies.forget(_key(call))
-            return Response(status_code=204)
+            return json_response(shown(answer.erasure)) if answer.HasField("erasure") else Response(status_code=204)
         if answer.cancelled.zero_log:
             mark(call.request.scope)
         self._feed.offer(answer.cancelled)
