@@ -32,6 +32,7 @@ _READABLE = (
     "X-RateLimit-Remaining",
     "X-RateLimit-Reset",
     "X-Request-ID",
+    "X-Zero-Log",
 )
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 

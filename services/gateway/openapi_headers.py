@@ -28,6 +28,9 @@ _DESCRIPTIONS = {
     "X-RateLimit-Remaining": "Requests that it has left.",
     "X-RateLimit-Reset": "When it ends, in Unix time.",
     "X-Request-ID": "The request's id: as sent (at most 128 printable ASCII characters), else a new one.",
+    "X-Zero-Log": "`true`: what is sent, what is made of it and the result are kept in memory alone, and forgotten in "
+    "time. Answers say it, with `Cache-Control: no-store`.",
+    "X-Zero-Log-TTL": "With `X-Zero-Log: true`, for how many seconds: 60 to 3600, 900 unless said.",
 }
 _SCHEMAS = {
     "Retry-After": _WHOLE,
