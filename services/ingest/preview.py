@@ -4,12 +4,11 @@ The bytes go to a file without a name, so that nothing of it stays behind howeve
 moment included; the sandboxed child opens it by the descriptor that this process holds.
 """
 
-import os
 import tempfile
 from collections.abc import AsyncIterator
-from typing import IO
 
 from mesh.errors import InvalidArgument
+from mesh.memory_files import memory_file, path_of
 from mesh.sandbox import HandlerFailed, Sandbox, SandboxError
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
 from pagemesh.ingest.v1.preview_pb2 import PreviewConfig, PreviewResponse
@@ -33,10 +32,10 @@ class Previews:
 
     async def of(self, config: PreviewConfig, chunks: AsyncIterator[bytes]) -> PreviewResponse:
         """What the file holds. Raises InvalidArgument for a file whose job would fail, TooMuch FILE_TOO_LARGE."""
-        with _nameless(config.zero_log) as file:
+        with memory_file() if config.zero_log else tempfile.TemporaryFile(prefix="pagemesh-preview-") as file:
             mime_type = await upload.spool(file, chunks, config.max_bytes)
             request = ReadRequest(
-                path=f"/proc/{os.getpid()}/fd/{file.fileno()}",
+                path=str(path_of(file)),
                 mime_type=mime_type,
                 password=config.job.password,
                 mode=ReadMode.READ_MODE_TEXT,
@@ -78,13 +77,6 @@ class Previews:
             if frame.HasField("failure"):
                 raise _refusal(frame.failure)
         return frames
-
-
-def _nameless(in_memory: bool) -> IO[bytes]:
-    """A file that nobody else can open, and that is gone when it is closed."""
-    if in_memory:
-        return os.fdopen(os.memfd_create("preview"), "w+b")
-    return tempfile.TemporaryFile(prefix="pagemesh-preview-")
 
 
 def _refusal(failure: Failure) -> InvalidArgument:
