@@ -23,6 +23,7 @@ from services.gateway.credentials import Credentials
 from services.gateway.dry_runs import DryRun, Estimate, Valid, valid
 from services.gateway.fingerprints import Fingerprint
 from services.gateway.forms import FormEvent, form_events, is_form
+from services.gateway.held import HeldResponse
 from services.gateway.idempotency import Claim, Earlier, Idempotency, Origin, read_key, reused
 from services.gateway.problems import NOT_FOUND
 from services.gateway.traffic import ROUTE
@@ -282,6 +283,8 @@ def delete(
 
 async def _head(response: Response) -> Response:
     """The answer without its body, whose making, where it is made piece by piece, ends here."""
+    if isinstance(response, HeldResponse):
+        return response.head or response
     if not isinstance(response, StreamingResponse):
         return response
     if isinstance(response.body_iterator, AsyncGenerator):

@@ -31,8 +31,10 @@ as long as nothing was sent."""
 class HeldResponse(Response):
     """What an endpoint returns for a request that is to be held."""
 
-    def __init__(self, caller: Identity, run: Run) -> None:
+    def __init__(self, caller: Identity, run: Run, head: Response | None = None) -> None:
+        """`head` answers HEAD, which need not be held where headers say nothing of what comes."""
         super().__init__()
+        self.head = head
         self._caller = caller
         self._run = run
 

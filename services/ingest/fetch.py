@@ -102,7 +102,7 @@ class Fetcher:
         if (remote.size or 0) > max_bytes:
             raise _too_large(max_bytes)
         try:
-            return await upload.store(self._blobs, organization_id, remote.chunks, max_bytes)
+            return await upload.store(self._blobs, f"originals/{organization_id}", remote.chunks, max_bytes)
         except TooMuch as error:
             raise _too_large(max_bytes) from error
         except InvalidArgument as error:

@@ -116,7 +116,7 @@ class Erasing(Results):
         document, job = await self.submit_stored(caller)
         held = await self.hands.next(document.id, "inspect")
         large = Page(number=2, text=os.urandom(LARGE // 2).hex())
-        outcomes = [*await self.outcomes(1), await pages.pack(large, self.blobs, document.id)]
+        outcomes = [*await self.outcomes(1), await pages.pack(large, self.blobs, f"pages/{document.id}")]
         await held.finish(inspected([False, False], outcomes))
         await self.ended(caller, job.id)
         return document, job

@@ -249,7 +249,7 @@ async def test_an_original_goes_with_the_last_document_that_has_it(results: Eras
     # The document and its job; its task, too, unless that was taken back before.
     assert (await results.delete(caller, one.id, erase=True)).objects in (2, 3)
     assert await results.blobs.holds(one.storage_key)
-    assert 3 == (await results.delete(caller, other.id, erase=True)).objects
+    assert (await results.delete(caller, other.id, erase=True)).objects in (3, 4)
     assert not await results.blobs.holds(one.storage_key)
 
 

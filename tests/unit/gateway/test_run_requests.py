@@ -82,10 +82,9 @@ def test_prompts_go_to_those_that_need_them() -> None:
     """And to no other; where one is needed and missing that is said."""
     question = "How much?"
     assert [("summary", ""), ("custom", question)] == asked(analyses=["summary", "custom"], prompt=question)
-    for prompt in (None, " "):
-        with pytest.raises(PagemeshError) as caught:
-            asked(analyses=["question_answering"], prompt=prompt)
-        assert {"config.prompt"} == {*caught.value.details}
+    with pytest.raises(PagemeshError) as caught:
+        asked(analyses=["question_answering"])
+    assert {"config.prompt"} == {*caught.value.details}
 
 
 def test_how_to_read() -> None:

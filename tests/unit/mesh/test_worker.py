@@ -165,6 +165,7 @@ async def test_no_password_lies_among_the_dead(tasks: Tasks) -> None:
         await tasks.bus.jetstream.get_last_msg("DEAD", f"dead.{tasks.kind}.{job_id}")
 
 
+@pytest.mark.usefixtures("_impatient")
 async def test_no_copy_is_made_of_a_zero_log_task(tasks: Tasks) -> None:
     """It is given up like others, and goes before those of its lane."""
 

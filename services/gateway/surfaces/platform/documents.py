@@ -285,6 +285,7 @@ class _Upload:
         """What the form asks for. Raises InvalidArgument."""
         form = upload_form(head.fields)
         self._callbacks.require(form.callback_url)
+        self._terms.choose(self._zero_log, form.ttl_seconds)
         analysis = await analysis_by(self._neighbours.templates, form.template, form.analysis_type, form.prompt, None)
         return wanted_job(form, analysis)
 

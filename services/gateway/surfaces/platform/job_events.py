@@ -6,6 +6,7 @@ Source: HTML Living Standard, section 9.2 (server-sent events); contract/convent
 import re
 from collections.abc import Awaitable, Callable
 
+from starlette.responses import Response
 from starlette.types import Send
 
 from mesh.errors import PagemeshError
@@ -44,6 +45,13 @@ async def seen_revision(feed: Feed, key: Key, entry: Entry, last_event_id: str |
         feed.forget(key)
         entry = await feed.get(key)
     return seen if seen <= entry.job.revision else NOTHING_SEEN
+
+
+def stream_head() -> Response:
+    """The headers of every event stream."""
+    head = Response()
+    head.raw_headers = list(_HEADERS)
+    return head
 
 
 def event_stream(feed: Feed, key: Key, seen: int, name: str = "job", tell: Tell = _status) -> Run:

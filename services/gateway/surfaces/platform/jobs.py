@@ -13,7 +13,7 @@ from services.gateway.job_access import JobAccess
 from services.gateway.listing import list_response
 from services.gateway.neighbours import Neighbours
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
-from services.gateway.surfaces.platform.job_events import event_stream, seen_revision
+from services.gateway.surfaces.platform.job_events import event_stream, seen_revision, stream_head
 from services.gateway.validation import NoBody, NoQuery
 from services.gateway.visits import Visit
 from services.gateway.zero_log import mark
@@ -117,7 +117,7 @@ class Jobs:
         seen = await seen_revision(self._feed, key, entry, call.request.headers.get("last-event-id"))
         if entry.ended and seen == entry.job.revision:
             return Response(status_code=204)
-        return HeldResponse(call.identity, event_stream(self._feed, key, seen))
+        return HeldResponse(call.identity, event_stream(self._feed, key, seen), stream_head())
 
 
 def _status_response(entry: Entry, if_none_match: str | None, waited: int | None = None) -> Response:

@@ -23,7 +23,7 @@ class RunSource(Body):
     model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     url: Url | None = Field(default=None, description="An http or https URL of a PDF, PNG, JPEG or TIFF.")
-    s3: S3Uri | None = Field(default=None, description="`s3://bucket/key`, where the operator allows that.")
+    s3: S3Uri | None = Field(default=None, description="`s3://bucket/key`, where this installation allows it.")
     document_id: Uuid | None = Field(default=None, description="A document that is there.")
     text: Annotated[Text, StringConstraints(min_length=1, max_length=MAX_CHARACTERS)] | None = None
 

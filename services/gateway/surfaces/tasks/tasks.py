@@ -19,7 +19,7 @@ from services.gateway.organizations import Organizations
 from services.gateway.surfaces.platform import PREFIX
 from services.gateway.surfaces.platform import render as platform
 from services.gateway.surfaces.platform.erasures import Erasure, shown
-from services.gateway.surfaces.platform.job_events import event_stream, seen_revision
+from services.gateway.surfaces.platform.job_events import event_stream, seen_revision, stream_head
 from services.gateway.surfaces.tasks import models, render, shapes
 from services.gateway.surfaces.tasks.acceptance import Acceptance
 from services.gateway.surfaces.tasks.results import TaskBodies, require_task
@@ -204,7 +204,7 @@ class Tasks:
         seen = await seen_revision(self._feed, key, entry, call.request.headers.get("last-event-id"))
         if entry.ended and seen == entry.job.revision:
             return Response(status_code=204)
-        return HeldResponse(call.identity, event_stream(self._feed, key, seen, "task", self._bodies.of))
+        return HeldResponse(call.identity, event_stream(self._feed, key, seen, "task", self._bodies.of), stream_head())
 
     async def delete(self, call: Call[NoBody, NoQuery]) -> Response:
         """Cancels a task or erases it."""
