@@ -36,7 +36,7 @@ run: setup ## Start everything on PORT (8000) and keep it running until Ctrl-C
 	$(BIN)/pagemesh up --port $(PORT)
 
 test: check ## Check, then run every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: setup ## Lint, formats, types, boundaries, protos, generated code
 	$(BIN)/ruff check $(SOURCES)

@@ -15,7 +15,20 @@ from pathlib import Path
 from benchmarks.figures import Findings, Json, machine
 from benchmarks.report import as_json, readme, table
 
-NAMES = ("start", "latency", "peer", "polls", "limits", "extraction", "ocr", "memory")
+NAMES = (
+    "start",
+    "latency",
+    "peer",
+    "polls",
+    "limits",
+    "extraction",
+    "ocr",
+    "memory",
+    "held",
+    "alive",
+    "fanout",
+    "upload",
+)
 RESULTS = Path(__file__).parent / "results"
 
 

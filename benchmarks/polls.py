@@ -4,10 +4,11 @@ Each connection writes the same request bytes as soon as an answer is whole; not
 """
 
 import asyncio
+import itertools
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self, cast
 
@@ -18,10 +19,11 @@ from benchmarks.wire import Address, answer_size, request_bytes
 
 @dataclass(frozen=True, slots=True)
 class PollSpec:
-    """The path to poll and the headers, credentials among them, to send with it."""
+    """The path to poll and the headers, credentials among them, to send with it; `more` paths are polled in turn."""
 
     path: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    more: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +45,23 @@ class PollRate:
 class _Poller(asyncio.Protocol):
     """One connection that asks again at once after each answer."""
 
-    def __init__(self, request: bytes) -> None:
-        self.request = request
+    def __init__(self, requests: Iterator[bytes]) -> None:
+        self.requests = requests
         self.answered = 0
         self.refused = 0
         self._rest = b""
         self._transport: asyncio.Transport | None = None
 
     @classmethod
-    async def open(cls, address: Address, request: bytes) -> Self:
+    async def open(cls, address: Address, requests: Iterator[bytes]) -> Self:
         """Connect and begin to poll."""
         loop = asyncio.get_running_loop()
-        _, poller = await loop.create_connection(lambda: cls(request), address.host, address.port)
+        _, poller = await loop.create_connection(lambda: cls(requests), address.host, address.port)
         return poller
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.write(self.request)
+        self._transport.write(next(self.requests))
 
     def data_received(self, data: bytes) -> None:
         if self._rest:
@@ -74,7 +76,7 @@ class _Poller(asyncio.Protocol):
         else:
             self.refused += 1
         if self._transport is not None:
-            self._transport.write(self.request)
+            self._transport.write(next(self.requests))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.refused += 1
@@ -91,8 +93,9 @@ class _Poller(asyncio.Protocol):
 
 async def _poll(base_url: str, spec: PollSpec, connections: int, seconds: float) -> PollRate:
     address = Address.of(base_url)
-    request = request_bytes("GET", spec.path, address.authority, spec.headers)
-    opened = [await _Poller.open(address, request) for _ in range(connections)]
+    paths = (spec.path, *spec.more)
+    requests = itertools.cycle([request_bytes("GET", path, address.authority, spec.headers) for path in paths])
+    opened = [await _Poller.open(address, requests) for _ in range(connections)]
     await asyncio.sleep(min(0.5, seconds / 10))  # until all connections are busy
     for poller in opened:
         poller.reset()

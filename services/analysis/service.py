@@ -6,6 +6,7 @@ import grpc
 
 from mesh import client
 from mesh.bus import Bus
+from mesh.cancellations import Cancellations
 from mesh.server import MeshServer, ServiceSpec
 from mesh.service_tokens import ServiceTokens
 from mesh.tasks import give_up, handler
@@ -33,7 +34,8 @@ async def serve(settings: AnalysisSettings, stop: asyncio.Event) -> None:
     tokens = ServiceTokens(NAME, settings.service_secret, auth, ["documents.read"])
     choice = Choice(UserKeys(tokens, settings), provider, settings.user_models())
     analyst = Analyst(documents, tokens, choice)
-    spec = WorkerSpec("analyze", handler(bus, NAME, analyst.work), give_up(bus, NAME), settings.analysis_slots)
+    handle = handler(bus, NAME, analyst.work, await Cancellations.heard_by(bus))
+    spec = WorkerSpec("analyze", handle, give_up(bus, NAME), settings.analysis_slots)
     worker = Worker(bus, spec)
     await worker.start()
 

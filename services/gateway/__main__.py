@@ -10,7 +10,7 @@ from mesh.revocations import Revocations
 from services.gateway.entry_link import EntryLink
 from services.gateway.neighbours import Neighbours
 from services.gateway.quota_link import QuotaLink
-from services.gateway.server import HttpServer
+from services.gateway.server import HttpServer, allow_connections
 from services.gateway.settings import GatewaySettings
 from services.gateway.status_link import StatusLink
 from services.gateway.wiring import Gateway
@@ -19,6 +19,7 @@ from services.gateway.wiring import Gateway
 def main() -> None:
     """Runs the gateway until it is asked to stop."""
     settings = GatewaySettings()
+    allow_connections()
 
     async def serve(stop: asyncio.Event) -> None:
         neighbours, link = Neighbours.connect(settings), StatusLink()
@@ -32,9 +33,10 @@ def main() -> None:
                 group.create_task(link.open(settings, gateway.feed, revocations, gateway.organizations)),
                 group.create_task(quotas.open(settings)),
                 group.create_task(entries.open(settings)),
+                group.create_task(gateway.watch()),
                 group.create_task(gateway.meter.keep_telling(quotas.publish)),
             ]
-            await server.run_until(stop, gateway.feed.close)
+            await server.run_until(stop, gateway.let_go)
             for one in opening:
                 one.cancel()
         with suppress(Unavailable):

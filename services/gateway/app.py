@@ -2,9 +2,10 @@
 
 1. `Counted`: counts requests, warm polls included.
 2. `WarmPolls`: answers polls of warm jobs by itself.
-3. `Framed`: the request's id and trace.
-4. `Browsers`: CORS.
-5. Starlette: errors in our form, routes made from the endpoints' declarations.
+3. `Framed`: the request's id and trace; it has long polls and event streams held after the rest has let them in.
+4. `LiveDoor`: WebSockets.
+5. `Browsers`: CORS.
+6. Starlette: errors in our form, routes made from the endpoints' declarations.
 """
 
 from collections.abc import Sequence
@@ -17,13 +18,16 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from mesh.errors import PagemeshError
 from services.gateway import problems
 from services.gateway.admission import Admission
-from services.gateway.browsers import Browsers
+from services.gateway.browsers import Browsers, allowed_origins
 from services.gateway.credentials import Credentials
 from services.gateway.endpoints import AnyEndpoint, Desk
 from services.gateway.feed import Feed
 from services.gateway.frame import Framed
+from services.gateway.held import Holding
 from services.gateway.idempotency import Idempotency
 from services.gateway.job_access import JobAccess
+from services.gateway.live.door import LiveDoor
+from services.gateway.live.hub import Hub
 from services.gateway.openapi import with_documents
 from services.gateway.settings import GatewaySettings
 from services.gateway.traffic import Traffic
@@ -38,6 +42,8 @@ def build(
     feed: Feed,
     access: JobAccess,
     traffic: Traffic,
+    hub: Hub,
+    holding: Holding,
     settings: GatewaySettings,
 ) -> ASGIApp:
     """The whole application."""
@@ -52,7 +58,8 @@ def build(
         },
     )
     starlette.router.redirect_slashes = False
-    framed = Framed(Browsers(starlette, settings))
+    door = LiveDoor(Browsers(starlette, settings), hub, credentials, admission, allowed_origins(settings))
+    framed = Framed(door, holding)
     return Counted(WarmPolls(framed, feed, access, credentials, admission), traffic)
 
 

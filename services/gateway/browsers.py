@@ -36,6 +36,11 @@ _READABLE = (
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
 
 
+def allowed_origins(settings: GatewaySettings) -> tuple[str, ...]:
+    """From where pages may call."""
+    return ("*",) if settings.environment == "development" else settings.cors_origins
+
+
 class Browsers(CORSMiddleware):
     """Answers preflights, before any credential is looked at or anything counted, and names allowed origins.
 
@@ -43,8 +48,7 @@ class Browsers(CORSMiddleware):
     """
 
     def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
-        origins = ("*",) if settings.environment == "development" else settings.cors_origins
-        super().__init__(app, origins, _METHODS, ("*",), expose_headers=_READABLE)
+        super().__init__(app, allowed_origins(settings), _METHODS, ("*",), expose_headers=_READABLE)
 
     def preflight_response(self, request_headers: Headers) -> Response:
         """Starlette's; a refusal in the one form of errors."""

@@ -1,5 +1,6 @@
 """Who sends a request: bearer tokens of the `Authorization` header (RFC 6750), and API keys there or in `X-API-Key`."""
 
+import sys
 import time
 from collections.abc import Mapping
 
@@ -32,18 +33,26 @@ class Credentials:
 
     async def identify(self, headers: Headers) -> Identity:
         """The caller, who becomes the one that calls to services are made for. Raises Unauthenticated, Unavailable."""
-        credential = _credential(headers)
+        caller = await self.verify(_credential(headers))
+        sent = (headers.get(name) for name in ("authorization", "x-api-key"))
+        self._remember(_known_by(*(None if value is None else value.encode("latin-1") for value in sent)), caller)
+        return caller
+
+    async def verify(self, credential: str) -> Identity:
+        """As `identify`, for an access token or API key that came otherwise than by a header."""
         try:
             token, caller = await self._verified(credential)
         except Unauthenticated as error:
             raise Unauthenticated(error.message, error.reason, challenge=_CHALLENGE) from error
         if caller.role == _SERVICE:  # it speaks for no account, and to other services alone
             raise Unauthenticated("The credential is not for this API.", challenge=_CHALLENGE)
-        sent = (headers.get(name) for name in ("authorization", "x-api-key"))
-        self._remember(_known_by(*(None if value is None else value.encode("latin-1") for value in sent)), caller)
-        context.bearer_token.set(token)
+        context.bearer_token.set(sys.intern(token))  # thousands of held requests share it
         identity.become(caller)
         return caller
+
+    def denies(self, caller: Identity) -> bool:
+        """Whether the credential of a caller that was verified before is dead by now."""
+        return self._verifier.denies(caller)
 
     async def _verified(self, credential: str) -> tuple[str, Identity]:
         if not credential.startswith(PREFIX):

@@ -21,7 +21,7 @@ from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
 from services.gateway.dry_runs import DryRun, Estimate, Valid, valid
 from services.gateway.fingerprints import Fingerprint
-from services.gateway.forms import FormEvent, form_events
+from services.gateway.forms import FormEvent, form_events, is_form
 from services.gateway.idempotency import Claim, Earlier, Idempotency, Origin, read_key, reused
 from services.gateway.problems import NOT_FOUND
 from services.gateway.traffic import ROUTE
@@ -30,7 +30,7 @@ from services.gateway.validation import NoBody, NoQuery, parse_json, read_json, 
 B = TypeVar("B", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
 
-NAMES = frozenset({"provider"})
+NAMES = frozenset({"provider", "name"})
 """Path parameters that hold names; all others hold UUIDs."""
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
@@ -48,6 +48,11 @@ class Call(Generic[B, Q]):
     origin: Origin = field(default_factory=Origin)
     """Gives new things their ids."""
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
+
+    @property
+    def is_form(self) -> bool:
+        """Whether a multipart form comes with it."""
+        return is_form(self.request)
 
     def form(self) -> AsyncIterator[FormEvent]:
         """What the multipart form holds. Raises InvalidArgument, ClientDisconnect."""
@@ -85,8 +90,10 @@ class Endpoint(Generic[B, Q]):
     answers: Mapping[int, Answer]
     body: type[B]
     query: type[Q]
+    body_bytes: int | None = None
+    """The largest JSON body, where that is not the usual."""
     form: type[BaseModel] | None = None
-    """Fields of a multipart form with a `file`; the handler reads it."""
+    """Fields of a multipart form with a `file`; the handler reads it. With a `body` clients choose what they send."""
     urlencoded: type[BaseModel] | None = None
     """Parameters of a form without files; the handler reads it."""
     public: bool = False
@@ -139,8 +146,8 @@ class Desk:
         ids = _ids(request.path_params)
         query = read_query(request.scope["query_string"], endpoint.query)
         raw, body = b"", NoBody()
-        if endpoint.body is not NoBody:
-            raw = await read_json(request, self._json_body_bytes)
+        if endpoint.body is not NoBody and not (endpoint.form and is_form(request)):
+            raw = await read_json(request, endpoint.body_bytes or self._json_body_bytes)
             body = parse_json(raw, endpoint.body)
         call = Call(request, body, query, caller, ids)
         key = read_key(request.headers) if endpoint.keyed else None
@@ -151,13 +158,12 @@ class Desk:
     async def _once(self, endpoint: AnyEndpoint, call: Call[Any, Any], key: str, raw: bytes) -> Response:
         scopes.require(call.identity, endpoint.scope)  # a replay asks no service
         fingerprint = Fingerprint(*_counting(endpoint, call))
-        if endpoint.form is None:
+        has_form = endpoint.form is not None and (endpoint.body is NoBody or call.is_form)
+        if not has_form:
             fingerprint.take_body(raw)
-        begun = await self._idempotency.begin(
-            _claim(endpoint, call, key), b"" if endpoint.form else fingerprint.digest()
-        )
+        begun = await self._idempotency.begin(_claim(endpoint, call, key), b"" if has_form else fingerprint.digest())
         if isinstance(begun, Earlier):
-            if endpoint.form is not None:
+            if has_form:
                 await _read_again(call, fingerprint, begun.content_bytes)
             return begun.replay(fingerprint.digest())
         keyed = replace(call, origin=begun.origin, fingerprint=fingerprint)

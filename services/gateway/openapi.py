@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -25,6 +26,7 @@ _JSON = "application/json"
 _KEY = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"  # HTTP takes blanks around a value away
 _NO_QUERY = (NoQuery, LooseQuery)
 _PARAMETER = re.compile(r"{(\w+)}")
+_MAY_EXPIRE = {"document_id", "job_id"}
 
 
 def with_documents(endpoints: Sequence[AnyEndpoint]) -> list[AnyEndpoint]:
@@ -131,6 +133,9 @@ def _security(endpoint: AnyEndpoint) -> list[dict[str, list[str]]]:
 
 
 def _request_content(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
+    if endpoint.form is not None and endpoint.body is not NoBody:
+        either = replace(endpoint, form=None), replace(endpoint, body=NoBody)
+        return {kind: schema for one in either for kind, schema in _request_content(one, schemas).items()}
     if endpoint.form is not None:
         form = _without_null(schemas.inline(endpoint.form))
         file = {"type": "string", "format": "binary", "description": "PDF, PNG, JPEG or TIFF."}
@@ -211,8 +216,11 @@ def _problems(endpoint: AnyEndpoint) -> set[int]:
         statuses |= {401, 403}
     if endpoint.counted:
         statuses.add(429)
-    if any(name not in NAMES for name in _PARAMETER.findall(endpoint.path)):
+    named = set(_PARAMETER.findall(endpoint.path))
+    if named - NAMES:
         statuses.add(404)
+    if named & _MAY_EXPIRE:
+        statuses.add(410)
     if not issubclass(endpoint.query, LooseQuery):
         statuses.add(422)
     if endpoint.keyed:

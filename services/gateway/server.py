@@ -3,17 +3,26 @@
 import asyncio
 import contextlib
 import logging
+import resource
 from collections.abc import Callable, Iterator
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from services.gateway.http_protocol import HttpProtocol
+from services.gateway.live.protocol import MESSAGE_BYTES, LiveProtocol
 from services.gateway.settings import GatewaySettings
 
 log = logging.getLogger(__name__)
 
 _KEEP_ALIVE_SECONDS = 75
+
+
+def allow_connections() -> None:
+    """Lets the process hold as many connections as it may: the usual soft limit of 1,024 files is too few."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 class _Uvicorn(uvicorn.Server):
@@ -25,7 +34,7 @@ class _Uvicorn(uvicorn.Server):
 
 
 class HttpServer:
-    """Uvicorn with uvloop and httptools."""
+    """Uvicorn with uvloop, httptools and websockets."""
 
     def __init__(self, app: ASGIApp, settings: GatewaySettings) -> None:
         config = uvicorn.Config(
@@ -33,7 +42,11 @@ class HttpServer:
             host=settings.http_host,
             port=settings.http_port,
             http=HttpProtocol,
-            ws="none",
+            ws=LiveProtocol,
+            ws_max_size=MESSAGE_BYTES,
+            ws_ping_interval=settings.live_ping_seconds,
+            ws_ping_timeout=settings.live_pong_seconds,
+            ws_per_message_deflate=False,  # its windows are many times what a connection else needs
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -20,8 +20,14 @@ class GatewaySettings(MeshSettings):
     """URL by which clients reach the gateway, for metadata that names it; empty: as the request has it."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins that browsers may call from in production, comma-separated in the environment; development allows any."""
-    jobs_remembered: int = Field(default=10_000, ge=1)
+    jobs_remembered: int = Field(default=20_000, ge=1)
     """Jobs whose status is kept in memory; about 3 KiB each."""
+    live_readers_per_user: int = Field(default=256, ge=1)
+    """WebSockets that one user may have open at this gateway."""
+    live_ping_seconds: float = Field(default=20.0, gt=0)
+    """How often clients of WebSockets are pinged."""
+    live_pong_seconds: float = Field(default=60.0, gt=0)
+    """How long a client may take to answer a ping before it counts as dead."""
     upload_held_bytes: int = Field(default=1 << 20, ge=0)
     """How much of a file is held back until the fields after it are known."""
     upload_seconds: float = Field(default=3_600.0, gt=0)

@@ -31,7 +31,7 @@ class StatusLink:
         await bus.listen(identity_subject("organization_changed"), organizations.on_message)
         bus.on_restore(organizations.forget_all)
         await RevocationFeed(revocations).follow(bus)
-        await bus.listen("status.>", feed.on_message)
+        await bus.hear("status.>", feed.on_message)
         bus.on_restore(feed.forget_unfinished)
         self._bus = bus
 

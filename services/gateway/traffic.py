@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
@@ -11,6 +11,8 @@ HTTP_SECONDS = Histogram(
     "pagemesh_http_seconds", "Time to the end of an answer.", ["method", "route", "status"], buckets=_SECONDS
 )
 WARM_POLLS = Counter("pagemesh_warm_polls_total", "Polls answered from memory; they are in no other figure.")
+LIVE_READERS = Gauge("pagemesh_live_readers", "Open WebSockets.")
+LIVE_CLOSED = Counter("pagemesh_live_closed_total", "WebSockets that this gateway closed.", ["code"])
 ROUTE = "pagemesh.route"
 """Where the scope of a request holds the path, as declared, that serves it."""
 

@@ -118,11 +118,12 @@ def _parameters(raw: bytes, is_loose: bool) -> dict[str, str]:
     return parameters
 
 
-def wrong_fields(error: ValidationError) -> PagemeshError:
-    """One entry for each field that is wrong."""
+def wrong_fields(error: ValidationError, within: str = "") -> PagemeshError:
+    """One entry for each field that is wrong, of the object of that name when it is inside another."""
     details: dict[str, str] = {}
     for entry in error.errors(include_url=False, include_context=False, include_input=False):
-        details.setdefault(_name(entry["loc"]), entry["msg"].removeprefix("Value error, "))
+        name = _name((*filter(None, [within]), *entry["loc"]))
+        details.setdefault(name, entry["msg"].removeprefix("Value error, "))
     return invalid(details)
 
 

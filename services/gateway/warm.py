@@ -23,8 +23,8 @@ _PATH = f"{PREFIX}/jobs/"
 _LENGTH = len(_PATH) + 36
 _SCOPE = "jobs.read"
 _LONG_WAY = (b"prefer", b"origin")
-# What the CORS layer adds to every answer.
-_VARY = (b"vary", b"Origin")
+VARY = (b"vary", b"Origin")
+"""What the CORS layer adds to every answer."""
 
 
 class WarmPolls:
@@ -41,13 +41,18 @@ class WarmPolls:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a warm poll, or passes the request on."""
-        if _is_poll(scope):
-            headers = dict(scope["headers"])
-            caller = self._caller(headers)
-            if caller is not None and await self._answered(scope, headers, caller, send):
-                WARM_POLLS.inc()
-                return
-        await self._app(scope, receive, send)
+        if not await self._served(scope, send):
+            await self._app(scope, receive, send)
+
+    async def _served(self, scope: Scope, send: Send) -> bool:
+        if not _is_poll(scope):
+            return False
+        headers = dict(scope["headers"])
+        caller = self._caller(headers)
+        if caller is None or not await self._answered(scope, headers, caller, send):
+            return False
+        WARM_POLLS.inc()
+        return True
 
     def _caller(self, headers: dict[bytes, bytes]) -> Identity | None:
         if any(name in headers for name in _LONG_WAY):
@@ -90,6 +95,6 @@ async def _answer(entry: Entry, headers: dict[bytes, bytes], limits: Headers, se
         code, prepared, body = 304, status.unchanged_headers, b""
     else:
         code, prepared, body = 200, status.headers, status.body
-    prepared = [*prepared, _VARY, (b"x-request-id", request_id), *limits]
+    prepared = [*prepared, VARY, (b"x-request-id", request_id), *limits]
     await send({"type": "http.response.start", "status": code, "headers": prepared})
     await send({"type": "http.response.body", "body": body})

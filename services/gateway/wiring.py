@@ -1,5 +1,6 @@
 """The gateway put together from what it depends on; tests do it with dependencies of their own."""
 
+import asyncio
 from collections.abc import Callable
 
 from grpc_health.v1 import health_pb2
@@ -15,12 +16,15 @@ from pagemesh.results.v1 import job_pb2, results_pb2, usage_pb2
 from services.gateway import app
 from services.gateway.admission import Admission
 from services.gateway.browsing import Browsing
+from services.gateway.callbacks import CallbackPolicy
 from services.gateway.credentials import Credentials
 from services.gateway.exchange import KeyExchange
 from services.gateway.feed import Feed
+from services.gateway.held import Holding
 from services.gateway.idempotency import EntryStore, Idempotency, Terms
 from services.gateway.job_access import JobAccess
 from services.gateway.limits import Counting, Limiter
+from services.gateway.live.hub import Hub
 from services.gateway.metering import CallMeter
 from services.gateway.neighbours import SERVICES, Neighbours
 from services.gateway.organizations import Organizations
@@ -36,15 +40,23 @@ from services.gateway.surfaces.platform.analyses import Analyses
 from services.gateway.surfaces.platform.api_keys import ApiKeys
 from services.gateway.surfaces.platform.clients import Clients
 from services.gateway.surfaces.platform.documents import Documents
+from services.gateway.surfaces.platform.erasures import Erasures
 from services.gateway.surfaces.platform.health import Health
+from services.gateway.surfaces.platform.job_control import JobControl
 from services.gateway.surfaces.platform.jobs import Jobs
 from services.gateway.surfaces.platform.pages import Pages
 from services.gateway.surfaces.platform.provider_keys import ProviderKeys
 from services.gateway.surfaces.platform.sign_in import SignIn
 from services.gateway.surfaces.platform.usage import UsageReport
+from services.gateway.surfaces.platform.webhooks import Webhooks
+from services.gateway.surfaces.runs.runs import Runs
+from services.gateway.surfaces.tasks.acceptance import Acceptance
+from services.gateway.surfaces.tasks.tasks import Tasks
+from services.gateway.surfaces.tasks.templates import Templates
 from services.gateway.traffic import Traffic
 
 _USAGE = "usage.read"
+_LOOK_SECONDS = 0.25
 
 
 class Gateway:
@@ -68,6 +80,9 @@ class Gateway:
         access = JobAccess(self.feed, self._ask_job)
         self.revocations = revocations
         credentials = Credentials(TokenVerifier(self._ask_jwks, revocations), KeyExchange(self._exchange))
+        self.live = Hub(credentials.verify, credentials.denies, self.feed.get, settings.live_readers_per_user)
+        self.feed.watch(self.live)
+        self._holding = Holding(credentials.denies)
         self.organizations = organizations = Organizations(self._ask_organization)
         self._service_tokens = ServiceTokens("gateway", settings.service_secret, neighbours.tokens, [_USAGE])
         self.meter = CallMeter()
@@ -76,6 +91,9 @@ class Gateway:
         readiness = Readiness(self._checks())
         terms = Terms(settings.idempotency_seconds, settings.idempotency_lease_seconds)
         idempotency = Idempotency(entries, Sealing(settings.idempotency_secret.get_secret_value()), terms)
+        callbacks = CallbackPolicy(settings.allowed_private_networks)
+        acceptance = Acceptance(neighbours, organizations, usage, settings, callbacks)
+        self.runs = Runs(neighbours, organizations, usage, settings, callbacks)
         surfaces = (
             Accounts(neighbours, revocations),
             SignIn(neighbours, revocations),
@@ -84,16 +102,46 @@ class Gateway:
             Clients(neighbours, revocations),
             OAuth(neighbours, revocations, settings.public_url),
             organizations_surface.Organizations(neighbours, revocations, organizations),
-            Documents(neighbours, organizations, usage, blobs, self.feed, settings),
+            Documents(neighbours, organizations, usage, blobs, self.feed, settings, callbacks),
             Pages(neighbours),
             Jobs(neighbours, self.feed, access),
-            Analyses(neighbours, self.feed),
+            Analyses(neighbours, self.feed, callbacks),
+            JobControl(neighbours, self.feed),
+            Webhooks(neighbours, callbacks),
+            Tasks(neighbours, organizations, acceptance, self.feed, access),
+            Templates(neighbours),
+            self.runs,
             UsageReport(usage),
+            Erasures(neighbours),
             Health(neighbours, readiness, self.traffic, settings.environment),
             Browsing(),
         )
         endpoints = [endpoint for surface in surfaces for endpoint in surface.endpoints()]
-        self.app = app.build(endpoints, credentials, admission, idempotency, self.feed, access, self.traffic, settings)
+        self.app = app.build(
+            endpoints,
+            credentials,
+            admission,
+            idempotency,
+            self.feed,
+            access,
+            self.traffic,
+            self.live,
+            self._holding,
+            settings,
+        )
+
+    async def watch(self) -> None:
+        """Ends for ever what is held for whom it should not, and notices what was not heard."""
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            self.feed.look()
+            self._holding.look()
+            await self.live.look()
+
+    def let_go(self) -> None:
+        """Lets everybody go who is held: long polls, event streams and WebSockets."""
+        self.feed.close()
+        self.live.close()
 
     async def _ask_job(self, job_id: str) -> job_pb2.Job:
         answer = await client.call(self._neighbours.jobs.GetJob, results_pb2.GetJobRequest(job_id=job_id))

@@ -99,7 +99,7 @@ class IngestServicer(IngestServiceServicer):
         async with _heard_out(request_iterator):
             await self._languages.require(config.job.languages)
             chunks = _chunks(config, request_iterator)
-            stored = await upload.store(self._blobs, organization_id, chunks, config.max_bytes)
+            stored = await upload.store(self._blobs, organization_id, chunks, config.max_bytes, config.plain_text)
         arrival = await self._arrivals.read(str(document_id), stored, config.job)
         try:
             response = await client.call(self._jobs.SubmitJob, _submission(config, stored, arrival))
@@ -109,7 +109,8 @@ class IngestServicer(IngestServiceServicer):
             raise
         if response.document.storage_key != stored.key:  # a repeat: the first upload is the document
             await self._blobs.delete(stored.key)
-        return UploadResponse(document=response.document, job=response.job)
+        run = response.run if response.HasField("run") else None
+        return UploadResponse(document=response.document, job=response.job, run=run)
 
     async def SearchablePdf(
         self, request: SearchablePdfRequest, context: "Context"
@@ -173,5 +174,11 @@ def _submission(config: UploadConfig, stored: upload.Stored, arrival: Arrival | 
         storage_key=stored.key,
     )
     return SubmitJobRequest(
-        document=document, job_id=config.job_id, config=config.job, priority=config.priority, arrival=arrival
+        document=document,
+        job_id=config.job_id,
+        config=config.job,
+        priority=config.priority,
+        arrival=arrival,
+        job_type=config.job_type,
+        run=config.run if config.HasField("run") else None,
     )

@@ -6,6 +6,7 @@ import uuid
 import pytest
 
 from mesh.errors import NotFound
+from mesh.streams import STATUS_NUMBER
 from pagemesh.results.v1 import job_pb2
 from services.gateway import feed as feeds
 from services.gateway.feed import Feed, Status
@@ -30,6 +31,22 @@ class Record:
         if found is None:
             raise NotFound("no")
         return found
+
+
+class Watcher:
+    """Somebody who is told of jobs."""
+
+    def __init__(self) -> None:
+        self.missed_something = False
+
+    def told(self, job: job_pb2.Job) -> None:
+        """Of no interest."""
+
+    def gone(self, key: tuple[str, str]) -> None:
+        """Of no interest."""
+
+    def missed(self) -> None:
+        self.missed_something = True
 
 
 @pytest.fixture
@@ -79,13 +96,55 @@ def test_trust_ends(record: Record, clock: list[float], state: "job_pb2.JobState
     assert feed.warm(_key()) is None
 
 
+def _told(feed: Feed, job: job_pb2.Job, number: int) -> None:
+    feed.on_message(f"status.{ORGANIZATION}.{job.id}", job.SerializeToString(), {STATUS_NUMBER: f"results:{number}"})
+
+
+def test_trusted_while_nothing_can_be_missed(record: Record, clock: list[float]) -> None:
+    """While its teller goes on, an unfinished job is trusted for 5 minutes, and no longer after a gap or a silence."""
+    feed = _feed(record)
+    pulse = {STATUS_NUMBER: "results:1"}
+    feed.on_message("status.pulse.results", b"", {STATUS_NUMBER: "results:0"})
+    clock[0] += 0.5
+    _told(feed, _job(1), 1)
+    for _ in range(299):
+        clock[0] += 1
+        feed.on_message("status.pulse.results", b"", pulse)
+        assert feed.warm(_key()) is not None
+    clock[0] += 1.5
+    feed.on_message("status.pulse.results", b"", pulse)
+    assert feed.warm(_key()) is None
+
+
+@pytest.mark.parametrize("how", ["gap", "silence", "reconnection"])
+async def test_trust_broken(record: Record, clock: list[float], how: str) -> None:
+    """When something may have been missed, what was told before is trusted for 2 s only, and whoever waits looks."""
+    feed = _feed(record)
+    watcher = Watcher()
+    feed.watch(watcher)
+    clock[0] += 1
+    _told(feed, _job(1), 1)
+    clock[0] += 2.5
+    assert feed.warm(_key()) is not None
+    if how == "gap":
+        _told(feed, _job(1, job_id="other"), 3)
+    elif how == "silence":
+        clock[0] += 4
+        feed.look()
+    else:
+        await feed.forget_unfinished()
+    assert feed.warm(_key()) is None
+    assert watcher.missed_something
+
+
 def test_disconnected(record: Record) -> None:
-    """While the feed is down, unfinished jobs are not warm; finished ones are."""
+    """While the feed is down, neither unfinished jobs are warm nor failed ones, which may be tried again."""
     feed = _feed(record)
     feed.offer(_job(1))
-    feed.offer(_job(1, job_pb2.JOB_STATE_FAILED, "ended"))
+    feed.offer(_job(1, job_pb2.JOB_STATE_FAILED, "failed"))
+    feed.offer(_job(1, job_pb2.JOB_STATE_CANCELLED, "ended"))
     record.connected = False
-    assert feed.warm(_key()) is None
+    assert [None, None] == [feed.warm(_key(name)) for name in ("job", "failed")]
     assert feed.warm(_key("ended")) is not None
 
 

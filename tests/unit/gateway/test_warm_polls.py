@@ -1,6 +1,7 @@
 """Polls: the warm way answers exactly as the long way, and never what it should not."""
 
 import asyncio
+import json
 import uuid
 
 import httpx
@@ -138,7 +139,47 @@ async def test_events(mesh: Mesh, client: httpx.AsyncClient, organization: str) 
     following = asyncio.create_task(client.get(f"/api/v1/jobs/{job.id}/events"))
     await asyncio.sleep(0.1)
     mesh.tell(_later(job, job_pb2.JOB_STATE_COMPLETED, 100))
-    events = (await following).text.strip().split("\n\n")
+    retry, *events = (await following).text.strip().split("\n\n")
+    assert "retry: 2000" == retry
     assert ["id: 1", "id: 2"] == [event.split("\n")[0] for event in events]
-    resumed = await client.get(f"/api/v1/jobs/{job.id}/events", headers={"last-event-id": "2"})
-    assert "" == resumed.text
+    data = [json.loads(event.partition("data: ")[2])["status"] for event in events]
+    assert ["running", "completed"] == data
+
+
+@pytest.mark.parametrize(
+    ("seen", "expected"), [("1", ["id: 2"]), ("0", ["id: 2"]), ("9", ["id: 2"]), ("x", ["id: 2"]), ("2", [])]
+)
+async def test_resumed_events(
+    mesh: Mesh, client: httpx.AsyncClient, organization: str, seen: str, expected: list[str]
+) -> None:
+    """What the client has is not sent again; whoever has the end is told not to come back, by 204."""
+    job = _running(organization, mesh)
+    mesh.tell(_later(job, job_pb2.JOB_STATE_COMPLETED, 100))
+    resumed = await client.get(f"/api/v1/jobs/{job.id}/events", headers={"last-event-id": seen})
+    assert (200 if expected else 204) == resumed.status_code
+    assert expected == [line for line in resumed.text.split("\n") if line.startswith("id:")]
+
+
+async def test_resumed_at_a_replica_that_is_behind(mesh: Mesh, client: httpx.AsyncClient, organization: str) -> None:
+    """A gateway that has heard less than the client has asks before it sends anything older."""
+    job = _running(organization, mesh)
+    mesh.tell(job)
+    newer = mesh.results.records.jobs[job.id] = _later(job, job_pb2.JOB_STATE_RUNNING, 60)
+    headers = {"last-event-id": str(newer.revision)}
+    following = asyncio.create_task(client.get(f"/api/v1/jobs/{job.id}/events", headers=headers))
+    await asyncio.sleep(0.1)
+    mesh.tell(_later(newer, job_pb2.JOB_STATE_COMPLETED, 100))
+    assert ["id: 3"] == [line for line in (await following).text.split("\n") if line.startswith("id:")]
+
+
+async def test_events_of_what_is_deleted(mesh: Mesh, client: httpx.AsyncClient, organization: str) -> None:
+    """A stream ends when its document is deleted, and a long poll is answered as any other then."""
+    job = _running(organization, mesh)
+    following = asyncio.create_task(client.get(f"/api/v1/jobs/{job.id}/events"))
+    waiting = asyncio.create_task(client.get(f"/api/v1/jobs/{job.id}", headers={"prefer": "wait=30"}))
+    await asyncio.sleep(0.1)
+    assert 204 == (await client.delete(f"/api/v1/documents/{job.document_id}")).status_code
+    assert 200 == (await asyncio.wait_for(following, 5)).status_code
+    gone = await asyncio.wait_for(waiting, 5)
+    assert (404, "not_found") == (gone.status_code, gone.json()["error"])
+    assert gone.headers["x-request-id"]

@@ -1,25 +1,24 @@
 """Jobs: their status, polled, awaited or followed."""
 
-from collections.abc import AsyncIterator
-
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
+from starlette.types import Send
 
 from mesh import client
-from mesh.errors import NotFound
 from pagemesh.results.v1 import job_pb2, results_pb2
 from services.gateway import polling
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
-from services.gateway.feed import Entry, Feed
+from services.gateway.feed import Entry, Feed, Key
+from services.gateway.held import HeldResponse, Run, send_whole
 from services.gateway.job_access import JobAccess
 from services.gateway.listing import list_response
 from services.gateway.neighbours import Neighbours
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
+from services.gateway.surfaces.platform.job_events import event_stream, seen_revision
 from services.gateway.validation import NoBody, NoQuery
+from services.gateway.visits import Visit
 
-PULSE_SECONDS = 15.0
 _STATES = {name: state for state, name in render.JOB_STATUSES.items()}
 _TYPES = {name: kind for kind, name in render.JOB_TYPES.items()}
-_EVENT_HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 _SCOPE = "jobs.read"
 
@@ -59,7 +58,12 @@ class Jobs:
                 f"{one}/events",
                 self.events,
                 "A job's changes as server-sent events",
-                {200: Answer("Events named `job`, each with the job as its data.", media_types=("text/event-stream",))},
+                {
+                    200: Answer(
+                        "Events named `job`, each with the job as its data.", media_types=("text/event-stream",)
+                    ),
+                    204: Answer("The client has the job's end already."),
+                },
                 request_headers=("Last-Event-ID",),
                 scope=_SCOPE,
             ),
@@ -88,35 +92,36 @@ class Jobs:
         await self._access.require(call.identity, key[1])
         entry = await self._feed.get(key)
         is_news = known is not None and not polling.matches(known, entry.status.etag)
-        if seconds and not is_news:
-            entry = await self._feed.changed_state(key, entry, seconds)
-        response = _status_response(entry, known)
-        if seconds is not None:
-            response.headers["preference-applied"] = f"wait={seconds}"
-        return response
+        if seconds is None:
+            return _status_response(entry, known)
+        if not seconds or is_news or entry.ended:
+            return _status_response(entry, known, seconds)
+        return HeldResponse(call.identity, self._awaited(key, entry, seconds, known))
+
+    def _awaited(self, key: Key, entry: Entry, seconds: int, known: str | None) -> Run:
+        async def run(visit: Visit, send: Send) -> None:
+            newest = await self._feed.changed_state(key, entry, seconds, visit)
+            if not visit.denied:
+                await send_whole(_status_response(newest, known, seconds), send)
+
+        return run
 
     async def events(self, call: Call[NoBody, NoQuery]) -> Response:
-        """A job's changes until it ended."""
+        """A job's changes until it ended; 204 for who has its end already."""
         key = (call.identity.organization_id, call.ids["job_id"])
         await self._access.require(call.identity, key[1])
-        await self._feed.get(key)  # so that an unknown job is answered as one
-        events = self._events(key, call.request.headers.get("last-event-id"))
-        return StreamingResponse(events, headers=_EVENT_HEADERS, media_type="text/event-stream")
-
-    async def _events(self, key: tuple[str, str], last_seen: str | None) -> AsyncIterator[bytes]:
-        try:
-            async for entry in self._feed.follow(key, PULSE_SECONDS):
-                if entry is None:
-                    yield b": still here\n\n"
-                elif str(entry.job.revision) != last_seen:
-                    yield b"id: %d\nevent: job\ndata: %s\n\n" % (entry.job.revision, entry.status.body)
-        except NotFound:
-            return  # its document was deleted
+        entry = await self._feed.get(key)
+        seen = await seen_revision(self._feed, key, entry, call.request.headers.get("last-event-id"))
+        if entry.ended and seen == entry.job.revision:
+            return Response(status_code=204)
+        return HeldResponse(call.identity, event_stream(self._feed, key, seen))
 
 
-def _status_response(entry: Entry, if_none_match: str | None) -> Response:
+def _status_response(entry: Entry, if_none_match: str | None, waited: int | None = None) -> Response:
     status = entry.status
     unchanged = polling.matches(if_none_match, status.etag)
     response = Response(b"" if unchanged else status.body, 304 if unchanged else 200)
     response.raw_headers = list(status.unchanged_headers if unchanged else status.headers)
+    if waited is not None:
+        response.headers["preference-applied"] = f"wait={waited}"
     return response

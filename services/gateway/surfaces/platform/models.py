@@ -18,6 +18,8 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from mesh import json_schema
+from mesh.addresses import LONGEST_URL
 from services.gateway.listing import PageQuery
 from services.gateway.validation import Body, Day, Flag, LooseQuery, Query, Text, WholeNumber
 
@@ -33,7 +35,7 @@ AnalysisType = Literal[
 NEED_PROMPT = ("question_answering", "custom")
 DocumentStatus = Literal["uploaded", "processing", "completed", "failed"]
 JobStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
-JobKind = Literal["text_extraction", "analysis"]
+JobKind = Literal["text_extraction", "analysis", "tagging", "text_task"]
 Mode = Literal["text", "table", "mixed"]
 Role = Literal["user", "admin"]
 Scope = Literal[
@@ -54,7 +56,14 @@ _NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
 _NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NAME)]
 Password = Annotated[Text, StringConstraints(max_length=1024)]
+CallbackUrl = Annotated[
+    Text,
+    StringConstraints(min_length=1, max_length=LONGEST_URL),
+    Field(description="Told when the job has ended, by a signed POST (Standard Webhooks); http or https."),
+]
 Prompt = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=_NOT_BLANK)]
+VariableName = Annotated[str, StringConstraints(max_length=64)]
+VariableText = Annotated[Text, StringConstraints(max_length=20_000)]
 Languages = Annotated[
     str,
     StringConstraints(max_length=200, pattern=r"^[a-z]{3}(_[A-Za-z0-9]{1,16})*(\+[a-z]{3}(_[A-Za-z0-9]{1,16})*){0,9}$"),
@@ -72,12 +81,20 @@ def _check_key(key: SecretStr) -> SecretStr:
     return key
 
 
-ProviderKey = Annotated[SecretStr, Field(json_schema_extra=_KEY_SCHEMA), AfterValidator(_check_key)]
+def _usable(schema: dict[str, Any]) -> dict[str, Any]:
+    json_schema.check(schema)
+    if b"\\u0000" in orjson.dumps(schema):
+        raise ValueError("With U+0000 in it")
+    return schema
+
 
 _DAYS: JsonDict = {"pattern": r"^(19[7-9][0-9]|[2-6][0-9]{3})-[0-9]{2}-[0-9]{2}$"}
 StorableDay = Annotated[Day, Field(json_schema_extra=_DAYS), AfterValidator(lambda day: _in_range(day))]
 
-_DEEPEST_OPTIONS = 32
+OutputSchema = Annotated[dict[str, Any], AfterValidator(_usable)]
+TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+ProviderKey = Annotated[SecretStr, Field(json_schema_extra=_KEY_SCHEMA), AfterValidator(_check_key)]
 
 D = TypeVar("D", bound=date)
 
@@ -236,16 +253,12 @@ class AnalysisOptions(Body):
     extract_tables: bool | None = None
     summarize: bool | None = None
     model: Annotated[Text, StringConstraints(min_length=1, max_length=200)] | None = None
-    output_schema: dict[str, Any] | None = Field(default=None, description="JSON Schema that `result_data` must meet.")
-
-    @field_validator("output_schema")
-    @classmethod
-    def _storable(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None and not _is_storable(value):
-            raise ValueError(
-                f"Nested deeper than {_DEEPEST_OPTIONS} levels, or with U+0000 or an integer over 64 bits in it"
-            )
-        return value
+    output_schema: OutputSchema | None = Field(default=None, description="JSON Schema that `result_data` must meet.")
+    num_tags: int | None = Field(default=None, ge=1, le=50, description="How many tags at most.")
+    exclude_tags: list[Annotated[Text, StringConstraints(max_length=200)]] | None = Field(default=None, max_length=100)
+    variables: dict[VariableName, VariableText | bool | int | float] | None = Field(
+        default=None, max_length=32, description="Values of the template's variables."
+    )
 
 
 # What a model cannot say of two fields: JSON Schema 2020-12, section 10.2.2.
@@ -264,9 +277,13 @@ class AnalyzeBody(Body):
 
     model_config = ConfigDict(json_schema_extra=_WITH_PROMPT)
 
-    analysis_type: AnalysisType
-    prompt: Prompt | None = Field(default=None, description="Required for question_answering and custom.")
+    analysis_type: AnalysisType | None = Field(default=None, description="Required unless a template is named.")
+    prompt: Prompt | None = Field(
+        default=None, description="Required for question_answering and custom, unless a template is named."
+    )
     options: AnalysisOptions | None = None
+    template: TemplateName | None = Field(default=None, description="The template by which to make it.")
+    callback_url: CallbackUrl | None = None
 
 
 class UploadForm(BaseModel):
@@ -277,9 +294,11 @@ class UploadForm(BaseModel):
     mode: Mode = "mixed"
     analysis_type: AnalysisType | None = None
     prompt: Prompt | None = Field(default=None, description="Without an `analysis_type`, asks for a custom analysis.")
+    template: TemplateName | None = Field(default=None, description="The template by which to analyse.")
     languages: Languages = Field(default="eng", description="OCR languages, Tesseract codes joined by +.")
     priority: WholeNumber = Field(default=5, ge=0, le=9)
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
+    callback_url: CallbackUrl | None = None
 
 
 class DocumentsQuery(PageQuery):
@@ -332,18 +351,3 @@ def _in_range(value: D | None) -> D | None:
     if value is not None and not 1970 <= value.year < 7000:
         raise ValueError("Between 1970 and 6999")
     return value
-
-
-def _is_storable(value: dict[str, Any]) -> bool:
-    try:
-        return _depth(value) <= _DEEPEST_OPTIONS and b"\\u0000" not in orjson.dumps(value)
-    except TypeError:
-        return False
-
-
-def _depth(value: object) -> int:
-    if isinstance(value, dict):
-        return 1 + max(map(_depth, value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max(map(_depth, value), default=0)
-    return 0

@@ -1,6 +1,7 @@
 """An upload that is only looked through: the same form and the same checks, but nothing is taken in."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 import grpc
@@ -8,19 +9,23 @@ import grpc
 from mesh import context, errors
 from pagemesh.ingest.v1.preview_pb2 import PreviewConfig, PreviewRequest, PreviewResponse
 from pagemesh.results.v1 import job_pb2
-from services.gateway.surfaces.platform.asked import upload_form, wanted_job
 from services.gateway.uploads import Head, Sink, UploadReader
 
 if TYPE_CHECKING:  # a name for type checkers alone
     from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceAsyncStub
 
 
+Wanted = Callable[[Head], Awaitable[job_pb2.JobConfig]]
+"""What the fields of a form ask for. Raises a PagemeshError."""
+
+
 class Preview:
     """One call to `Preview` of ingest."""
 
-    def __init__(self, stub: "IngestServiceAsyncStub", seconds: float, max_bytes: int) -> None:
+    def __init__(self, stub: "IngestServiceAsyncStub", seconds: float, max_bytes: int, wanted: Wanted) -> None:
         self._stub = stub
         self._seconds = seconds
+        self._wanted = wanted
         self._call: grpc.aio.StreamUnaryCall[PreviewRequest, PreviewResponse] | None = None
         self.max_bytes = max_bytes
         self.job = job_pb2.JobConfig()
@@ -28,7 +33,7 @@ class Preview:
 
     async def open(self, head: Head) -> Sink:
         """Tells ingest what comes."""
-        self.job = wanted_job(upload_form(head.fields))
+        self.job = await self._wanted(head)
         self._call = self._stub.Preview(timeout=self._seconds, metadata=context.outgoing_metadata())
         await self._send(PreviewRequest(config=PreviewConfig(max_bytes=self.max_bytes, job=self.job)))
         return self

@@ -1,7 +1,6 @@
 """Records as the platform API shows them."""
 
 import math
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, cast
 
@@ -40,6 +39,8 @@ JOB_STATUSES: dict["job_pb2.JobState.ValueType", models.JobStatus] = {
 JOB_TYPES: dict["job_pb2.JobType.ValueType", models.JobKind] = {
     job_pb2.JOB_TYPE_TEXT_EXTRACTION: "text_extraction",
     job_pb2.JOB_TYPE_ANALYSIS: "analysis",
+    job_pb2.JOB_TYPE_TEXT_TASK: "text_task",
+    job_pb2.JOB_TYPE_TAGGING: "tagging",
 }
 MODES: dict["job_pb2.ReadMode.ValueType", models.Mode] = {
     job_pb2.READ_MODE_TEXT: "text",
@@ -261,18 +262,17 @@ def job(record: job_pb2.Job) -> shapes.Job:
 
 
 def seconds_left(record: job_pb2.Job) -> int | None:
-    """Time to completion at the rate between the job's start and its last change; None for jobs that ended."""
-    if record.state in ENDED or not record.HasField("started_at"):
-        return None
-    elapsed = (record.updated_at.ToMilliseconds() - record.started_at.ToMilliseconds()) / 1_000
-    return polling.seconds_left(elapsed, record.progress)
+    """Time to completion as `results` expected it when the job changed last; None where it cannot know."""
+    return record.estimated_seconds_left if record.HasField("estimated_seconds_left") else None
 
 
 def retry_after(record: job_pb2.Job) -> int:
     """Seconds until it is worth asking for the job again."""
+    if record.state in ENDED:
+        return 1
     left = max(0, record.pages_total - record.pages_done - record.pages_failed)
     ocr_left = min(left, record.pages_ocr)
-    return polling.retry_seconds(left - ocr_left, ocr_left)
+    return polling.retry_seconds(seconds_left(record), left - ocr_left, ocr_left)
 
 
 def job_status(record: job_pb2.Job) -> Status:
@@ -302,7 +302,7 @@ def _job_config(config: job_pb2.JobConfig) -> shapes.JobConfig:
 
 def _job_result(record: job_pb2.Job) -> shapes.JobResult:
     result = record.result
-    return {
+    told: shapes.JobResult = {
         "text_length": result.text_length,
         "table_count": result.table_count,
         "page_count": result.page_count,
@@ -320,10 +320,13 @@ def _job_result(record: job_pb2.Job) -> shapes.JobResult:
             "completed_at": time(record.completed_at) if record.HasField("completed_at") else None,
         },
     }
+    if record.state == job_pb2.JOB_STATE_CANCELLED:
+        told["pages_spent"] = list(record.pages_spent)
+    return told
 
 
-def analysis(record: analysis_pb2.Analysis, engines: Sequence[str]) -> shapes.Analysis:
-    """An analysis of a document whose pages these engines read."""
+def analysis(record: analysis_pb2.Analysis) -> shapes.Analysis:
+    """An analysis."""
     completed = time(record.created_at)
     return {
         "id": record.id,
@@ -339,11 +342,11 @@ def analysis(record: analysis_pb2.Analysis, engines: Sequence[str]) -> shapes.An
         },
         "cost_usd": record.cost_usd if record.HasField("cost_usd") else None,
         "provenance": {
-            "engines": list(engines),
+            "engines": record.engine.split(", ") if record.engine else [],
             "model": record.model_version,
             "prompt_sha256": record.prompt_sha256 or None,
-            "template": None,
-            "template_version": None,
+            "template": record.template or None,
+            "template_version": record.template_version or None,
             "started_at": time(record.started_at) if record.HasField("started_at") else None,
             "completed_at": completed,
         },

@@ -401,13 +401,13 @@ class Provenance(TypedDict):
     model: str | None
     prompt_sha256: str | None
     template: str | None
-    template_version: str | None
+    template_version: int | None
     started_at: Time | None
     completed_at: Time | None
 
 
 class JobResult(TypedDict):
-    """What a job came to."""
+    """What a job came to; of a cancelled reading, what had been read, and the pages that were spent on it."""
 
     text_length: int
     table_count: int
@@ -416,6 +416,7 @@ class JobResult(TypedDict):
     pages_failed: list[PageFailure]
     processing_time_ms: int
     analysis_id: Uuid | None
+    pages_spent: NotRequired[list[int]]
     provenance: Provenance
 
 

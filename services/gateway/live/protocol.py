@@ -1,0 +1,68 @@
+"""The WebSocket protocol of the server: uvicorn's, with bounds where it trusts its peer.
+
+Uvicorn closes politely: it waits until all that was written is taken. A client that never reads would keep its
+connection, and a process that stops, for as long as it likes; so what is not taken in time is cut off.
+"""
+
+import asyncio
+import socket
+
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode, Frame
+
+MESSAGE_BYTES = 1 << 20
+"""Longer messages end the connection, code 1009, before they are read."""
+_FRAGMENTS = 256
+_UNSENT_BYTES = 16 << 10
+_KERNEL_BYTES = 64 << 10
+_LAST_SECONDS = 1.0
+
+
+class LiveProtocol(WebSocketsSansIOProtocol):
+    """One connection, from its upgrade on."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keeps little for a client that does not read, here and in the kernel: what it misses is told newest first."""
+        super().connection_made(transport)
+        self.close_timeout = _LAST_SECONDS
+        self.transport.set_write_buffer_limits(high=_UNSENT_BYTES)
+        opened = transport.get_extra_info("socket")
+        if opened is not None:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _KERNEL_BYTES)
+
+    def handle_cont(self, event: Frame) -> None:
+        """Takes a fragment; empty ones count nothing against a message's size, so there is a limit to them too."""
+        if len(self.frames) >= _FRAGMENTS:
+            self.conn.fail(CloseCode.MESSAGE_TOO_BIG, "too many fragments")
+            self.handle_parser_exception()
+        else:
+            super().handle_cont(event)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Sends what the application says. A handshake that was answered as a request is complete, too."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body":
+            self.handshake_complete = True
+
+    def keepalive_timeout(self) -> None:
+        """Ends a connection whose peer does not answer pings."""
+        super().keepalive_timeout()
+        self.transport.abort()
+
+    def shutdown(self) -> None:
+        """Ends it since the process stops."""
+        super().shutdown()
+        self._cut_off_soon()
+
+    async def run_asgi(self) -> None:
+        """Serves it; whatever is left when the application has done is sent soon or never."""
+        await super().run_asgi()
+        self._cut_off_soon()
+
+    def _cut_off_soon(self) -> None:
+        self.loop.call_later(_LAST_SECONDS, self._cut_off)
+
+    def _cut_off(self) -> None:
+        if not self.disconnected:
+            self.transport.abort()
