@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.conftest import World, operations, world
+from tests.attacks.conftest import World, operations, receiver, world
 from tests.promises.scene import Scene
 from tests.support.gateway_mesh import Mesh, running_mesh
 
-__all__ = ["operations", "world"]
+__all__ = ["operations", "receiver", "world"]
 
 _ONE = {"minute": 1, "hour": 1}
 
