@@ -20,7 +20,7 @@ from services.results.erasure import Erasure
 from services.results.records import JobRecord
 from services.results.sharing import Sharing
 from services.results.store import Store, Transaction
-from services.results.tombstones import message
+from services.results.tombstones import in_memory, message
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -75,7 +75,8 @@ class TextTaskServicer(TextTaskServiceServicer):
 
     async def _require_task(self, task_id: UUID, owner: UUID | None) -> Job:
         """The zero-log task. Raises NotFound."""
-        job = await self._ephemeral.work.job(_organization(), task_id, owner)
+        asking = self._ephemeral.work.job(_organization(), task_id, owner)
+        job = await in_memory(asking, self._store, _organization(), task_id, owner, "task")
         if job.type != JobType.JOB_TYPE_TEXT_TASK:
             raise _none()
         return job

@@ -41,6 +41,15 @@ class Record:
             yield sum(map(len, rows.values()))
             await connection.rollback()
 
+    async def note_expired(self, thing_id: str, organization_id: str, user_id: str) -> None:
+        """Makes it so that a thing of the user's was there until its time was up."""
+        statement = (
+            "INSERT INTO results.erasures (id, organization_id, user_id, kind, reason, digest, erased_at, objects)"
+            " VALUES (%s, %s, %s, 'document', 'expired', '', now(), 1)"
+        )
+        async with await psycopg.AsyncConnection.connect(self.dsn, autocommit=True) as connection:
+            await connection.execute(statement, (thing_id, organization_id, user_id))
+
     def _originals(self, ids: Iterable[str]) -> dict[str, str]:
         return {
             str(path.relative_to(self._blobs)): hashlib.sha256(path.read_bytes()).hexdigest()

@@ -24,6 +24,7 @@ _BODIES: dict[str, Any] = {
     "POST /api/v1/organizations/me/clients": lambda: {"name": "a machine", "scopes": ["jobs.read"]},
     "POST /api/v1/organizations/me/members": lambda: {"email": _address()},
     "PATCH /api/v1/organizations/me/members/{user_id}": lambda: {"is_active": True},
+    "POST /api/v1/runs": lambda: {"source": {"text": "The harbour office opens at nine."}},
 }
 """Bodies of operations where the attack tests' will not do."""
 _WORD_FOR_NOTHING = "nobody-knows"

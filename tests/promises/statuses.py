@@ -16,7 +16,7 @@ from services.gateway.endpoints import Desk
 from tests.attacks.operations import Operation
 from tests.attacks.people import PASSWORD, join
 from tests.promises.scene import Scene, known_word
-from tests.support.documents import text_pdf, truncated_pdf
+from tests.support.documents import scanned_pdf, text_pdf, truncated_pdf
 from tests.support.gateway_mesh import organization_id
 
 Recipe = Callable[[Scene, Operation], Awaitable[httpx.Response]]
@@ -83,6 +83,15 @@ async def in_progress(scene: Scene, operation: Operation) -> httpx.Response:
     pytest.fail(f"{operation.name}: never in progress")
 
 
+async def expired(scene: Scene, operation: Operation) -> httpx.Response:
+    """For something of the caller's whose time was up."""
+    sending = scene.blank(operation)
+    owner = scene.attacker.person
+    for thing_id in sending.path.values():
+        await scene.world.record.note_expired(thing_id, owner.organization_id, owner.user_id)
+    return await sending.send(scene.client(operation))
+
+
 async def too_large(scene: Scene, operation: Operation) -> httpx.Response:
     """A JSON body of more than a mebibyte."""
     path, content = _target(operation, scene.blank(operation).path), b" " * (1 << 20) + b"{}"
@@ -139,6 +148,7 @@ GENERIC: dict[int, Recipe] = {
     403: without_scope,
     404: nothing,
     409: in_progress,
+    410: expired,
     413: too_large,
     415: another_type,
     422: unknown_parameter,
@@ -270,6 +280,47 @@ async def no_key(scene: Scene, operation: Operation) -> httpx.Response:
     return await scene.attacker.person.http.delete(operation.path.replace("{provider}", "xai"))
 
 
+async def erased(scene: Scene, operation: Operation) -> httpx.Response:
+    """A document, erased at once."""
+    path = await _uploaded(scene, operation, text_pdf())
+    return await scene.attacker.person.http.delete(path, params={"erase": "true"})
+
+
+async def seen_to_the_end(scene: Scene, operation: Operation) -> httpx.Response:
+    """Events of something that has ended, whose last event the client has."""
+    sending = await scene.good(operation)
+    events = (await sending.send(scene.client(operation))).text
+    last = [line.removeprefix("id: ") for line in events.splitlines() if line.startswith("id: ")][-1]
+    return await sending.send(scene.client(operation), **{"last-event-id": last})
+
+
+async def run_of_nothing(scene: Scene, operation: Operation) -> httpx.Response:
+    """On a document that there is not."""
+    body = {"source": {"document_id": str(uuid.uuid4())}}
+    return await scene.attacker.person.http.post(operation.path, json=body)
+
+
+async def longer_than_any_text(scene: Scene, operation: Operation) -> httpx.Response:
+    """A body in which the longest text would fit more than once."""
+    content = b'{"text": "' + b" " * (14 << 20) + b'"}'
+    return await scene.attacker.person.http.post(operation.path, content=content, headers=_TYPED)
+
+
+async def unfinished_task(scene: Scene, operation: Operation) -> httpx.Response:
+    """Of a file with so many pages that it takes a while."""
+    files = {"file": ("a.pdf", scanned_pdf(pages=30))}
+    task = await scene.attacker.person.send("POST", "/tasks/file", 202, files=files)
+    return await scene.attacker.person.http.delete(operation.path.replace("{task_id}", task["task_id"]))
+
+
+async def not_fetched_yet(scene: Scene, operation: Operation) -> httpx.Response:
+    """The document of a run whose URL leads to nobody, which is found out several times before it is believed."""
+    body = {"source": {"url": "http://127.0.0.1:9/nothing.pdf"}}
+    run = await scene.attacker.person.send("POST", "/runs", 202, json=body)
+    run = await scene.attacker.person.send("GET", f"/runs/{run['id']}", 200)
+    return await scene.attacker.person.http.get(operation.path.replace("{document_id}", run["document_id"]))
+
+
 SPECIFIC: dict[tuple[str, int], Recipe] = {
     ("POST /api/v1/auth/login", 200): logged_in,
     ("POST /api/v1/auth/login", 401): nobody,
@@ -283,6 +334,14 @@ SPECIFIC: dict[tuple[str, int], Recipe] = {
     ("DELETE /api/v1/users/me/provider-keys/{provider}", 404): no_key,
     (f"PATCH {_MEMBER}", 409): last_admin,
     (f"DELETE {_MEMBER}", 409): last_admin,
+    ("DELETE /api/v1/documents/{document_id}", 200): erased,
+    ("GET /api/v1/documents/{document_id}/download", 409): not_fetched_yet,
+    ("DELETE /api/v1/tasks/{task_id}", 202): unfinished_task,
+    ("POST /api/v1/runs", 404): run_of_nothing,
+    ("POST /api/v1/runs", 413): longer_than_any_text,
+    ("POST /api/v1/tasks", 413): longer_than_any_text,
+    ("POST /api/v1/tasks/file", 413): larger_than_allowed,
+    **{(f"GET {_API}/{name}s/{{{name}_id}}/events", 204): seen_to_the_end for name in ("job", "task")},
     ("POST /api/v1/documents/upload", 413): larger_than_allowed,
     ("GET /api/v1/documents/{document_id}/searchable-pdf", 409): of_what_cannot_be_read,
     ("POST /api/v1/documents/{document_id}/analyze", 409): of_what_cannot_be_read,

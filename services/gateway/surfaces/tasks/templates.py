@@ -52,6 +52,7 @@ class Templates:
                 "A template",
                 {200: Answer("The template.", shapes.Template)},
                 models.TemplateQuery,
+                problems=(404,),
                 scope=_READ,
             ),
             put(
@@ -60,8 +61,15 @@ class Templates:
                 "Make a new version of a template",
                 {200: Answer("The new version.", shapes.Template)},
                 models.TemplateChange,
+                problems=(404,),
             ),
-            delete(one, self.delete, "Delete a template with all its versions", {204: Answer("It is gone.")}),
+            delete(
+                one,
+                self.delete,
+                "Delete a template with all its versions",
+                {204: Answer("It is gone.")},
+                problems=(404,),
+            ),
         ]
 
     async def list(self, call: Call[NoBody, PageQuery]) -> Response:
