@@ -20,6 +20,7 @@ from services.results.runs import ANALYSIS, RunRecord
 from services.results.store import Transaction
 from services.results.store.documents import as_json
 from services.results.store.tasks import TaskRecord
+from services.results.webhooks.callbacks import Callbacks
 
 MAX_ANALYSES = 20
 
@@ -60,15 +61,18 @@ class RunPlan:
         jobs = self.analyses if reading.ended else (reading, *self.analyses)
         await tables.runs.add_jobs(self.run.id, [job.id for job in jobs])
         await tables.tasks.insert(tasks, headers)
+        if not jobs and self.run.asked.get("callback_url"):  # nothing is left to do, and no job will end
+            await tables.webhooks.runs_ended(await tables.runs.ended([self.run.id]))
         return tasks
 
 
 class Planner:
     """Makes plans of what callers ask for."""
 
-    def __init__(self, allowed: Allowed) -> None:
+    def __init__(self, allowed: Allowed, callbacks: Callbacks) -> None:
         """`allowed` is where URLs may lead."""
         self.allowed = allowed
+        self._callbacks = callbacks
 
     def sent(self, caller: Identity, request: SubmitJobRequest, document_id: UUID) -> RunPlan | None:
         """The run of a document that was sent, if there is one. Raises as `plan` does."""
@@ -106,8 +110,7 @@ class Planner:
             raise InvalidArgument("Each analysis has a type, and each type is there once.", field="analyses")
         if not 0 <= wanted.priority <= 9:
             raise InvalidArgument("priority is from 0 to 9.", field="priority")
-        if wanted.callback_url:
-            self.check_url(wanted.callback_url, "callback_url")
+        self._callbacks.check(wanted.callback_url)
 
     def check_url(self, url: str, field: str) -> str:
         """The URL in ASCII; one whose host is an address that may not be called is not even tried.

@@ -29,6 +29,16 @@ class RunRecord:
 
 
 @dataclass(frozen=True)
+class EndedRun:
+    """A run with somebody to tell, as it has ended."""
+
+    run: RunRecord
+    state: str
+    attempts: int
+    """Of all its jobs together: a job that is tried again makes another end."""
+
+
+@dataclass(frozen=True)
 class RunView:
     """A run with its jobs, the reading first."""
 

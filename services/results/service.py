@@ -75,7 +75,7 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     await bus.listen(identity_subject("organization_changed"), sharing.on_message)
     webhooks = WebhookService(bus, store, sharing, settings)
     submission = Submission(store, blobs, outbox, status, forecast, webhooks.callbacks)
-    planner = Planner(Allowed.parse(settings.allowed_private_networks))
+    planner = Planner(Allowed.parse(settings.allowed_private_networks), webhooks.callbacks)
     sweeping = Sweeping.build(settings, store, blobs, bus, Aftermath(status, stopping), auth)
     memory = Memory(bus, blobs)
     in_memory = EphemeralWork(store, memory, status, stopping, sweeping.erasure.record)

@@ -10,7 +10,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from mesh import db
 from mesh.errors import IllegalState, InvalidArgument, NotFound
 from pagemesh.ingest.v1.fetch_pb2 import DocumentFetched
 from pagemesh.results.v1 import job_pb2, results_pb2
@@ -35,8 +34,6 @@ from pagemesh.results.v1.runs_pb2_grpc import RunServiceStub
 from pagemesh.work.v1.work_pb2 import Fact
 from services.results.runs import state_of
 from services.results.settings import ResultsSettings
-from services.results.store import Store
-from services.results.store.database import SCHEMA
 from services.results.store.runs import STATE
 from tests.contract.test_results import SUMMARY, Results, found, inspected, results, settings, submission
 from tests.support.broker import eventually
@@ -433,27 +430,3 @@ async def test_the_queue_is_the_organizations(runs: Runs, results: Results, bob:
         await (await results.hands.next(run.document_id, "fetch")).fail("fetch_failed")
         await runs.ended(run)
     assert before == (await fetches())[0]
-
-
-async def test_runs_with_somebody_to_tell_end_once(runs: Runs, settings: ResultsSettings) -> None:
-    """With the last of their jobs."""
-    store = Store(db.connect(settings.database_url.get_secret_value(), SCHEMA, 2))
-    told = await runs.submit(url=URL, callback_url="https://example.org/told")
-    untold = await runs.submit(url=URL)
-    ids = [uuid.UUID(run.jobs[0].id) for run in (told, untold)]
-    async with store.reading() as tables:
-        assert [] == await tables.runs.ended_with(ids)
-    for run in (told, untold):
-        await (await runs.results.hands.next(run.document_id, "fetch")).fail("fetch_failed")
-        await runs.ended(run)
-
-    async def ended() -> list[str]:
-        async with store.transaction() as tables:
-            return [str(run.id) for run in await tables.runs.ended_with(ids)]
-
-    async with store.transaction() as tables:
-        assert [told.id] == [str(run.id) for run in await tables.runs.ended_with(ids)]
-        second = asyncio.create_task(ended())  # has to wait for what the first has ended
-        assert not (await asyncio.wait({second}, timeout=0.2))[0]
-    assert [told.id] == await second
-    await store.close()

@@ -55,6 +55,33 @@ async def test_uploads_and_analyses_call_back(stack: Background) -> None:
     await client.close()
 
 
+async def test_runs_and_tasks_call_back(stack: Background) -> None:
+    """Each once, where its status and its result are; nothing of the text is told."""
+    client = await ApiClient(stack.url).register()
+    verifier = Webhook((await client.get(f"{_HOOKS}/secret"))["secret"])
+    text = "The word is zanzibar."
+    async with receiving() as receiver:
+        asked: dict[str, tuple[str, dict[str, Any]]] = {
+            "run": ("runs", {"source": {"text": text}, "config": {"analyses": ["summary"]}}),
+            "job": ("tasks", {"text": text}),
+        }
+        for kind, (where, body) in asked.items():
+            url = f"{receiver.url}/{where}"
+            made = await client.http.post(f"{_API}/{where}", json=body | {"callback_url": url})
+            assert 202 == made.status_code, made.text
+            (hit,) = await receiver.got(f"/{where}")
+            event = verifier.verify(hit.body, hit.headers)
+            assert (f"{kind}.completed", None) == (event["type"], event["data"]["document_id"])
+            assert event["data"]["status_url"].endswith(made.headers["location"])
+            assert 200 == (await client.http.get(event["data"]["result_url"])).status_code
+            assert b"zanzibar" not in hit.body
+        listed = (await client.get(f"{_HOOKS}/deliveries"))["items"]
+        assert [("job.completed", False, True), ("run.completed", True, False)] == [
+            (one["event"], one["job_id"] is None, one["run_id"] is None) for one in listed
+        ]
+    await client.close()
+
+
 async def test_deliveries_are_looked_up_and_made_again(stack: Background) -> None:
     """A delivery tells its attempts; one that was given up is made again on demand; a repeat by key asks once."""
     client = await ApiClient(stack.url).register()

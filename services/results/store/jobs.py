@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.results.records import DocumentRecord, JobRecord, Problem
 from services.results.store.documents import as_json
+from services.results.store.runs import Runs
 from services.results.store.webhooks import Webhooks
 
 _NAMES = tuple(field.name for field in fields(JobRecord))
@@ -57,8 +58,9 @@ _INSERT = text("""
     ON CONFLICT (id) DO NOTHING
 """)
 # Jobs, their documents and the tasks that are done: one statement for a whole batch. Tasks are locked in one order,
-# so that two transactions never wait for each other. Whoever adds a waiting analysis has locked the reading job
-# before (`_LOCK_READING`), and so have we: `waited_for` misses none. A retried job keeps the time of its first start.
+# so that two transactions never wait for each other. Whoever adds a waiting analysis, or a run, has locked the reading
+# job before (`_LOCK_READING`), and so have we: `waited_for` and `run_is_told` miss none. A retried job keeps the time
+# of its first start.
 _SAVE = text("""
     WITH saved_documents AS (
         UPDATE documents
@@ -88,7 +90,9 @@ _SAVE = text("""
         error jsonb, result jsonb, ended boolean, estimated_seconds_left integer)
     WHERE jobs.id = new.id
     RETURNING jobs.id, revision, started_at, completed_at, updated_at, jobs.result, document_id,
-              EXISTS (SELECT FROM jobs w WHERE w.document_id = jobs.document_id AND w.stage = 'waiting') AS waited_for
+              EXISTS (SELECT FROM jobs w WHERE w.document_id = jobs.document_id AND w.stage = 'waiting') AS waited_for,
+              new.ended AND EXISTS (SELECT FROM run_jobs m JOIN runs r ON r.id = m.run_id
+                                    WHERE m.job_id = jobs.id AND r.asked ? 'callback_url') AS run_is_told
 """)
 _LOCK_READING = text("""
     SELECT id FROM jobs
@@ -131,9 +135,10 @@ _COUNT = text(f"SELECT count(*) {_MATCH}")
 class Jobs:
     """Jobs of all organizations; every read for a caller names one, and whose documents alone count: None for all."""
 
-    def __init__(self, connection: AsyncConnection, webhooks: Webhooks) -> None:
+    def __init__(self, connection: AsyncConnection, webhooks: Webhooks, runs: Runs) -> None:
         self._connection = connection
         self._webhooks = webhooks
+        self._runs = runs
 
     async def submit(
         self, document: DocumentRecord, job: JobRecord, task: dict[str, Any], headers: dict[str, str], seconds: float
@@ -159,8 +164,9 @@ class Jobs:
     ) -> set[UUID]:
         """Saves jobs and documents as the pipeline left them and forgets tasks that are done, or whose job has ended.
 
-        Whoever wants word of a job that has ended will get it. Tasks of cancelled jobs stay, since their messages are
-        to be taken back. Fills in the jobs' revisions and times. Answers the documents that analyses wait for.
+        Whoever wants word of a job that has ended, or of a run with it, will get it. Tasks of cancelled jobs stay,
+        since their messages are to be taken back. Fills in the jobs' revisions and times. Answers the documents that
+        analyses wait for.
         """
         if not jobs:
             return set()
@@ -173,14 +179,18 @@ class Jobs:
             "ended": [job.id for job in jobs if job.ended and job.state != "cancelled"],
         }
         by_id = {job.id: job for job in jobs}
-        waited_for = set()
+        waited_for, run_is_told = set(), []
         for row in await self._connection.execute(_SAVE, values):
             job = by_id[row.id]
             job.revision, job.started_at, job.completed_at = row.revision, row.started_at, row.completed_at
             job.updated_at, job.result = row.updated_at, row.result
             if row.waited_for:
                 waited_for.add(row.document_id)
+            if row.run_is_told:
+                run_is_told.append(row.id)
         await self._webhooks.ended(jobs)
+        if run_is_told:
+            await self._webhooks.runs_ended(await self._runs.ended_with(run_is_told))
         return waited_for
 
     async def lock_reading(self, organization_id: UUID, document_id: UUID) -> None:

@@ -5,10 +5,10 @@ from dataclasses import fields
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.results.runs import RunRecord
+from services.results.runs import EndedRun, RunRecord
 from services.results.store.documents import as_json
 
 _NAMES = tuple(field.name for field in fields(RunRecord))
@@ -55,10 +55,12 @@ _LOCK_TOLD = text("""
     ORDER BY id FOR UPDATE
 """)
 _ENDED = text(f"""
-    SELECT {_RUN_COLUMNS} FROM runs r
-    WHERE r.id = ANY(:ids)
-          AND NOT EXISTS (SELECT FROM run_jobs m JOIN jobs j ON j.id = m.job_id
-                          WHERE m.run_id = r.id AND j.state IN ('pending', 'running'))
+    SELECT {_RUN_COLUMNS}, s.state, s.attempts
+    FROM runs r CROSS JOIN LATERAL (
+        SELECT {STATE} AS state, coalesce(sum(j.attempts), 0) AS attempts,
+               coalesce(bool_or(j.state IN ('pending', 'running')), FALSE) AS goes_on
+        FROM run_jobs m JOIN jobs j ON j.id = m.job_id WHERE m.run_id = r.id) s
+    WHERE r.id = ANY(:ids) AND NOT s.goes_on
 """)
 
 
@@ -81,16 +83,20 @@ class Runs:
         """The run, or None when the organization has no such or its document was deleted."""
         values = {"id": run_id, "organization_id": organization_id, "owner": owner}
         row = (await self._connection.execute(_BY_ID, values)).one_or_none()
-        return RunRecord(**row._mapping) if row else None
+        return _record(row) if row else None
 
-    async def ended_with(self, job_ids: Collection[UUID]) -> list[RunRecord]:
+    async def ended_with(self, job_ids: Collection[UUID]) -> list[EndedRun]:
         """Runs with somebody to tell whose last jobs have ended, one of these jobs among them.
 
         They are held until the transaction that has ended these jobs ends itself.
         """
         told = list((await self._connection.execute(_LOCK_TOLD, {"job_ids": list(job_ids)})).scalars())
-        rows = await self._connection.execute(_ENDED, {"ids": told}) if told else ()
-        return [RunRecord(**row._mapping) for row in rows]
+        return await self.ended(told) if told else []
+
+    async def ended(self, run_ids: Collection[UUID]) -> list[EndedRun]:
+        """Those of the runs of which every job has ended."""
+        rows = await self._connection.execute(_ENDED, {"ids": list(run_ids)})
+        return [EndedRun(_record(row), row.state, int(row.attempts)) for row in rows]
 
     async def list(
         self, organization_id: UUID, owner: UUID | None, state: str, limit: int, offset: int
@@ -99,4 +105,8 @@ class Runs:
         match: dict[str, Any] = {"organization_id": organization_id, "owner": owner, "state": state}
         rows = await self._connection.execute(_LIST, {**match, "limit": limit, "offset": offset})
         total = (await self._connection.execute(_COUNT, match)).scalar_one()
-        return [RunRecord(**row._mapping) for row in rows], total
+        return [_record(row) for row in rows], total
+
+
+def _record(row: Row[Any]) -> RunRecord:
+    return RunRecord(**{name: row._mapping[name] for name in _NAMES})

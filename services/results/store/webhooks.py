@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from mesh.streams import lane
 from services.results.records import JobRecord
+from services.results.runs import EndedRun
 from services.results.store.documents import as_json
 from services.results.webhooks.records import Claimed, DeliveryRecord, Outcome, SecretVersion
 
@@ -17,12 +18,13 @@ NAMES = tuple(field.name for field in fields(DeliveryRecord))
 COLUMNS = ", ".join(f"d.{name}" for name in NAMES)
 
 _ENDED = text(f"""
-    INSERT INTO webhook_deliveries AS d (id, organization_id, user_id, event, job_id, document_id, job_type, lane, url)
-    SELECT new.id, new.organization_id, coalesce(o.user_id, new.user_id), new.event, new.job_id, new.document_id,
-           new.job_type, new.lane, new.url
+    INSERT INTO webhook_deliveries AS d (id, organization_id, user_id, event, job_id, run_id, document_id, job_type,
+                                         lane, url)
+    SELECT new.id, new.organization_id, coalesce(o.user_id, new.user_id), new.event, new.job_id, new.run_id,
+           new.document_id, new.job_type, new.lane, new.url
     FROM jsonb_to_recordset(CAST(:ended AS jsonb)) AS new (
-        id uuid, organization_id uuid, user_id uuid, event text, job_id uuid, document_id uuid, job_type text,
-        lane text, url text)
+        id uuid, organization_id uuid, user_id uuid, event text, job_id uuid, run_id uuid, document_id uuid,
+        job_type text, lane text, url text)
     LEFT JOIN documents o ON o.id = new.document_id
     ON CONFLICT (id) DO NOTHING
     RETURNING {COLUMNS}
@@ -84,7 +86,13 @@ class Webhooks:
 
         Its id follows from the end, so that one end makes one delivery.
         """
-        ended = [_of_job(job) for job in jobs if job.ended and job.config.get("callback_url")]
+        await self._tell([_of_job(job) for job in jobs if job.ended and job.config.get("callback_url")])
+
+    async def runs_ended(self, runs: Iterable[EndedRun]) -> None:
+        """Makes a delivery for each of the runs, all of which name a URL; one end makes one delivery, as with jobs."""
+        await self._tell([_of_run(ended) for ended in runs])
+
+    async def _tell(self, ended: Sequence[dict[str, Any]]) -> None:
         if ended:
             rows = await self._connection.execute(_ENDED, {"ended": as_json(ended)})
             self.new += map(delivery, rows)
@@ -148,4 +156,19 @@ def _of_job(job: JobRecord) -> dict[str, Any]:
         "job_type": job.type,
         "lane": lane(job.priority),
         "url": job.config["callback_url"],
+    }
+
+
+def _of_run(ended: EndedRun) -> dict[str, Any]:
+    run = ended.run
+    return {
+        "id": uuid5(run.id, f"{ended.state} {ended.attempts}"),
+        "organization_id": run.organization_id,
+        "user_id": run.user_id,
+        "event": f"run.{ended.state}",
+        "run_id": run.id,
+        "document_id": None if "text" in run.asked["source"] else run.document_id,  # a text is no document
+        "job_type": "",
+        "lane": lane(run.asked.get("priority", 0)),
+        "url": run.asked["callback_url"],
     }

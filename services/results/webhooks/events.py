@@ -12,14 +12,47 @@ from standardwebhooks import Webhook
 from services.results.webhooks.records import DeliveryRecord
 
 _API = "/api/v1"
+_TASK = "text_task"
 _RESULTS = {"text_extraction": "pages", "analysis": "analysis"}
 
 
 def body(delivery: DeliveryRecord, public_url: str = "") -> bytes:
     """The payload; the same for every attempt. URLs are paths while the gateway's own is not known."""
     assert delivery.created_at is not None
-    data = _of_job(delivery, public_url.rstrip("/") + _API) if delivery.job_id else {"delivery_id": str(delivery.id)}
+    data = _data(delivery, public_url.rstrip("/") + _API)
     return orjson.dumps({"type": delivery.event, "timestamp": _time(delivery.created_at), "data": data})
+
+
+def _data(delivery: DeliveryRecord, api: str) -> dict[str, str | None]:
+    if delivery.run_id:
+        return _of_run(delivery, api)
+    if delivery.job_id is None:
+        return {"delivery_id": str(delivery.id)}
+    return _of_task(delivery, api) if delivery.job_type == _TASK else _of_job(delivery, api)
+
+
+def _of_run(delivery: DeliveryRecord, api: str) -> dict[str, str | None]:
+    status, url = delivery.event.removeprefix("run."), f"{api}/runs/{delivery.run_id}"
+    return {
+        "run_id": str(delivery.run_id),
+        "document_id": str(delivery.document_id) if delivery.document_id else None,
+        "status": status,
+        "status_url": url,
+        "result_url": url if status == "completed" else None,
+    }
+
+
+def _of_task(delivery: DeliveryRecord, api: str) -> dict[str, str | None]:
+    """Its input is no document that anybody could ask for, and its status has its result."""
+    status, url = delivery.event.removeprefix("job."), f"{api}/tasks/{delivery.job_id}"
+    return {
+        "job_id": str(delivery.job_id),
+        "document_id": None,
+        "job_type": delivery.job_type,
+        "status": status,
+        "status_url": url,
+        "result_url": url if status == "completed" else None,
+    }
 
 
 def _of_job(delivery: DeliveryRecord, api: str) -> dict[str, str | None]:

@@ -16,12 +16,13 @@ class DeliveryRecord:
     user_id: UUID
     """Whose document it is about, or who asked for a test."""
     event: str
-    """`job.completed`, `job.failed`, `job.cancelled` or `webhook.test`."""
+    """`job.completed`, `job.failed`, `job.cancelled`, the same of `run.`, or `webhook.test`."""
     url: str
     lane: str
     job_id: UUID | None = None
     document_id: UUID | None = None
     job_type: str = ""
+    run_id: UUID | None = None
     state: str = "pending"
     """`pending`, `delivered` or `failed`."""
     attempts: int = 0

@@ -143,6 +143,7 @@ def _message(record: DeliveryRecord) -> pb.WebhookDelivery:
         id=str(record.id),
         event=record.event,
         job_id=str(record.job_id or ""),
+        run_id=str(record.run_id or ""),
         url=record.url,
         state=pb.WebhookDeliveryState.Value(_STATE + record.state.upper()),
         attempts=record.attempts,

@@ -1,6 +1,7 @@
 """Webhooks, as far as they need no server: schedules, signatures, payloads, secrets."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -93,8 +94,25 @@ def test_payloads() -> None:
     assert (f"/api/v1/jobs/{failed.job_id}", None) == (data["status_url"], data["result_url"])
     assert None is json.loads(events.body(delivery(job_type="of another kind")))["data"]["result_url"]
     assert None is json.loads(events.body(delivery(document_id=None)))["data"]["result_url"]
-    test = delivery(event="webhook.test", job_id=None)
+    test = delivery(event="webhook.test", job_id=None, document_id=None)
     assert {"delivery_id": str(test.id)} == json.loads(events.body(test))["data"]
+
+
+def test_payloads_of_tasks_and_runs() -> None:
+    """Each has one URL for status and result; a task's input is no document."""
+    task = delivery(job_type="text_task")
+    url = f"/api/v1/tasks/{task.job_id}"
+    assert {"document_id": None, "status": "completed", "status_url": url, "result_url": url}.items() <= (
+        json.loads(events.body(task))["data"].items()
+    )
+    run = delivery(event="run.completed", job_id=None, run_id=uuid4(), job_type="")
+    url = f"https://p.example/api/v1/runs/{run.run_id}"
+    ids = {"run_id": str(run.run_id), "document_id": str(run.document_id)}
+    whole = json.loads(events.body(run, "https://p.example"))
+    assert "run.completed" == whole["type"]
+    assert {**ids, "status": "completed", "status_url": url, "result_url": url} == whole["data"]
+    failed = json.loads(events.body(replace(run, event="run.failed", document_id=None)))["data"]
+    assert ("failed", None, None) == (failed["status"], failed["document_id"], failed["result_url"])
 
 
 def test_signatures_verify() -> None:

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from pagemesh.options.v1 import scopes_pb2 as pagemesh_dot_options_dot_v1_dot_scopes__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pagemesh/results/v1/webhooks.proto\x12\x13pagemesh.results.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a pagemesh/options/v1/scopes.proto\"\xc0\x01\n\rWebhookSecret\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x33\n\nrotated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x37\n\x0eprevious_until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x42\r\n\x0b_rotated_atB\x11\n\x0f_previous_until\"\x89\x03\n\x0fWebhookDelivery\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x65vent\x18\x02 \x01(\t\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12\x0b\n\x03url\x18\x04 \x01(\t\x12\x38\n\x05state\x18\x05 \x01(\x0e\x32).pagemesh.results.v1.WebhookDeliveryState\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\x12\x18\n\x10last_status_code\x18\x07 \x01(\x05\x12\x12\n\nlast_error\x18\x08 \x01(\t\x12\x38\n\x0fnext_attempt_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x0c\x64\x65livered_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x42\x12\n\x10_next_attempt_atB\x0f\n\r_delivered_at\"\x81\x01\n\x0eWebhookAttempt\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bstatus_code\x18\x03 \x01(\x05\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x05 \x01(\x05\"\x19\n\x17GetWebhookSecretRequest\"N\n\x18GetWebhookSecretResponse\x12\x32\n\x06secret\x18\x01 \x01(\x0b\x32\".pagemesh.results.v1.WebhookSecret\"0\n\x1aRotateWebhookSecretRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"Q\n\x1bRotateWebhookSecretResponse\x12\x32\n\x06secret\x18\x01 \x01(\x0b\x32\".pagemesh.results.v1.WebhookSecret\"\x88\x01\n\x1cListWebhookDeliveriesRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12\x38\n\x05state\x18\x03 \x01(\x0e\x32).pagemesh.results.v1.WebhookDeliveryState\x12\x0e\n\x06job_id\x18\x04 \x01(\t\"h\n\x1dListWebhookDeliveriesResponse\x12\x38\n\ndeliveries\x18\x01 \x03(\x0b\x32$.pagemesh.results.v1.WebhookDelivery\x12\r\n\x05total\x18\x02 \x01(\x05\"0\n\x19GetWebhookDeliveryRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\"\x8b\x01\n\x1aGetWebhookDeliveryResponse\x12\x36\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32$.pagemesh.results.v1.WebhookDelivery\x12\x35\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32#.pagemesh.results.v1.WebhookAttempt\".\n\x17RedeliverWebhookRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\"R\n\x18RedeliverWebhookResponse\x12\x36\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32$.pagemesh.results.v1.WebhookDelivery\"6\n\x12TestWebhookRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\"M\n\x13TestWebhookResponse\x12\x36\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32$.pagemesh.results.v1.WebhookDelivery*\xab\x01\n\x14WebhookDeliveryState\x12&\n\"WEBHOOK_DELIVERY_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1eWEBHOOK_DELIVERY_STATE_PENDING\x10\x01\x12$\n WEBHOOK_DELIVERY_STATE_DELIVERED\x10\x02\x12!\n\x1dWEBHOOK_DELIVERY_STATE_FAILED\x10\x03\x32\xab\x06\n\x0eWebhookService\x12|\n\x10GetWebhookSecret\x12,.pagemesh.results.v1.GetWebhookSecretRequest\x1a-.pagemesh.results.v1.GetWebhookSecretResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12\x85\x01\n\x13RotateWebhookSecret\x12/.pagemesh.results.v1.RotateWebhookSecretRequest\x1a\x30.pagemesh.results.v1.RotateWebhookSecretResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12\x8d\x01\n\x15ListWebhookDeliveries\x12\x31.pagemesh.results.v1.ListWebhookDeliveriesRequest\x1a\x32.pagemesh.results.v1.ListWebhookDeliveriesResponse\"\r\xe2\xe0\x18\tjobs.read\x12\x84\x01\n\x12GetWebhookDelivery\x12..pagemesh.results.v1.GetWebhookDeliveryRequest\x1a/.pagemesh.results.v1.GetWebhookDeliveryResponse\"\r\xe2\xe0\x18\tjobs.read\x12\x84\x01\n\x10RedeliverWebhook\x12,.pagemesh.results.v1.RedeliverWebhookRequest\x1a-.pagemesh.results.v1.RedeliverWebhookResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12u\n\x0bTestWebhook\x12\'.pagemesh.results.v1.TestWebhookRequest\x1a(.pagemesh.results.v1.TestWebhookResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.writeb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pagemesh/results/v1/webhooks.proto\x12\x13pagemesh.results.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a pagemesh/options/v1/scopes.proto\"\xc0\x01\n\rWebhookSecret\x12\x0e\n\x06secret\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x33\n\nrotated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x37\n\x0eprevious_until\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x42\r\n\x0b_rotated_atB\x11\n\x0f_previous_until\"\x99\x03\n\x0fWebhookDelivery\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x05\x65vent\x18\x02 \x01(\t\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12\x0b\n\x03url\x18\x04 \x01(\t\x12\x38\n\x05state\x18\x05 \x01(\x0e\x32).pagemesh.results.v1.WebhookDeliveryState\x12\x10\n\x08\x61ttempts\x18\x06 \x01(\x05\x12\x18\n\x10last_status_code\x18\x07 \x01(\x05\x12\x12\n\nlast_error\x18\x08 \x01(\t\x12\x38\n\x0fnext_attempt_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12.\n\ncreated_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x35\n\x0c\x64\x65livered_at\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12\x0e\n\x06run_id\x18\x0c \x01(\tB\x12\n\x10_next_attempt_atB\x0f\n\r_delivered_at\"\x81\x01\n\x0eWebhookAttempt\x12\x0e\n\x06number\x18\x01 \x01(\x05\x12&\n\x02\x61t\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bstatus_code\x18\x03 \x01(\x05\x12\r\n\x05\x65rror\x18\x04 \x01(\t\x12\x13\n\x0b\x64uration_ms\x18\x05 \x01(\x05\"\x19\n\x17GetWebhookSecretRequest\"N\n\x18GetWebhookSecretResponse\x12\x32\n\x06secret\x18\x01 \x01(\x0b\x32\".pagemesh.results.v1.WebhookSecret\"0\n\x1aRotateWebhookSecretRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\"Q\n\x1bRotateWebhookSecretResponse\x12\x32\n\x06secret\x18\x01 \x01(\x0b\x32\".pagemesh.results.v1.WebhookSecret\"\x88\x01\n\x1cListWebhookDeliveriesRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12\x38\n\x05state\x18\x03 \x01(\x0e\x32).pagemesh.results.v1.WebhookDeliveryState\x12\x0e\n\x06job_id\x18\x04 \x01(\t\"h\n\x1dListWebhookDeliveriesResponse\x12\x38\n\ndeliveries\x18\x01 \x03(\x0b\x32$.pagemesh.results.v1.WebhookDelivery\x12\r\n\x05total\x18\x02 \x01(\x05\"0\n\x19GetWebhookDeliveryRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\"\x8b\x01\n\x1aGetWebhookDeliveryResponse\x12\x36\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32$.pagemesh.results.v1.WebhookDelivery\x12\x35\n\x08\x61ttempts\x18\x02 \x03(\x0b\x32#.pagemesh.results.v1.WebhookAttempt\".\n\x17RedeliverWebhookRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\"R\n\x18RedeliverWebhookResponse\x12\x36\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32$.pagemesh.results.v1.WebhookDelivery\"6\n\x12TestWebhookRequest\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\x12\x0b\n\x03url\x18\x02 \x01(\t\"M\n\x13TestWebhookResponse\x12\x36\n\x08\x64\x65livery\x18\x01 \x01(\x0b\x32$.pagemesh.results.v1.WebhookDelivery*\xab\x01\n\x14WebhookDeliveryState\x12&\n\"WEBHOOK_DELIVERY_STATE_UNSPECIFIED\x10\x00\x12\"\n\x1eWEBHOOK_DELIVERY_STATE_PENDING\x10\x01\x12$\n WEBHOOK_DELIVERY_STATE_DELIVERED\x10\x02\x12!\n\x1dWEBHOOK_DELIVERY_STATE_FAILED\x10\x03\x32\xab\x06\n\x0eWebhookService\x12|\n\x10GetWebhookSecret\x12,.pagemesh.results.v1.GetWebhookSecretRequest\x1a-.pagemesh.results.v1.GetWebhookSecretResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12\x85\x01\n\x13RotateWebhookSecret\x12/.pagemesh.results.v1.RotateWebhookSecretRequest\x1a\x30.pagemesh.results.v1.RotateWebhookSecretResponse\"\x0b\xe2\xe0\x18\x07\x61\x63\x63ount\x12\x8d\x01\n\x15ListWebhookDeliveries\x12\x31.pagemesh.results.v1.ListWebhookDeliveriesRequest\x1a\x32.pagemesh.results.v1.ListWebhookDeliveriesResponse\"\r\xe2\xe0\x18\tjobs.read\x12\x84\x01\n\x12GetWebhookDelivery\x12..pagemesh.results.v1.GetWebhookDeliveryRequest\x1a/.pagemesh.results.v1.GetWebhookDeliveryResponse\"\r\xe2\xe0\x18\tjobs.read\x12\x84\x01\n\x10RedeliverWebhook\x12,.pagemesh.results.v1.RedeliverWebhookRequest\x1a-.pagemesh.results.v1.RedeliverWebhookResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12u\n\x0bTestWebhook\x12\'.pagemesh.results.v1.TestWebhookRequest\x1a(.pagemesh.results.v1.TestWebhookResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.writeb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,38 +45,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WEBHOOKSERVICE'].methods_by_name['RedeliverWebhook']._serialized_options = b'\342\340\030\017documents.write'
   _globals['_WEBHOOKSERVICE'].methods_by_name['TestWebhook']._loaded_options = None
   _globals['_WEBHOOKSERVICE'].methods_by_name['TestWebhook']._serialized_options = b'\342\340\030\017documents.write'
-  _globals['_WEBHOOKDELIVERYSTATE']._serialized_start=1794
-  _globals['_WEBHOOKDELIVERYSTATE']._serialized_end=1965
+  _globals['_WEBHOOKDELIVERYSTATE']._serialized_start=1810
+  _globals['_WEBHOOKDELIVERYSTATE']._serialized_end=1981
   _globals['_WEBHOOKSECRET']._serialized_start=127
   _globals['_WEBHOOKSECRET']._serialized_end=319
   _globals['_WEBHOOKDELIVERY']._serialized_start=322
-  _globals['_WEBHOOKDELIVERY']._serialized_end=715
-  _globals['_WEBHOOKATTEMPT']._serialized_start=718
-  _globals['_WEBHOOKATTEMPT']._serialized_end=847
-  _globals['_GETWEBHOOKSECRETREQUEST']._serialized_start=849
-  _globals['_GETWEBHOOKSECRETREQUEST']._serialized_end=874
-  _globals['_GETWEBHOOKSECRETRESPONSE']._serialized_start=876
-  _globals['_GETWEBHOOKSECRETRESPONSE']._serialized_end=954
-  _globals['_ROTATEWEBHOOKSECRETREQUEST']._serialized_start=956
-  _globals['_ROTATEWEBHOOKSECRETREQUEST']._serialized_end=1004
-  _globals['_ROTATEWEBHOOKSECRETRESPONSE']._serialized_start=1006
-  _globals['_ROTATEWEBHOOKSECRETRESPONSE']._serialized_end=1087
-  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_start=1090
-  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_end=1226
-  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_start=1228
-  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_end=1332
-  _globals['_GETWEBHOOKDELIVERYREQUEST']._serialized_start=1334
-  _globals['_GETWEBHOOKDELIVERYREQUEST']._serialized_end=1382
-  _globals['_GETWEBHOOKDELIVERYRESPONSE']._serialized_start=1385
-  _globals['_GETWEBHOOKDELIVERYRESPONSE']._serialized_end=1524
-  _globals['_REDELIVERWEBHOOKREQUEST']._serialized_start=1526
-  _globals['_REDELIVERWEBHOOKREQUEST']._serialized_end=1572
-  _globals['_REDELIVERWEBHOOKRESPONSE']._serialized_start=1574
-  _globals['_REDELIVERWEBHOOKRESPONSE']._serialized_end=1656
-  _globals['_TESTWEBHOOKREQUEST']._serialized_start=1658
-  _globals['_TESTWEBHOOKREQUEST']._serialized_end=1712
-  _globals['_TESTWEBHOOKRESPONSE']._serialized_start=1714
-  _globals['_TESTWEBHOOKRESPONSE']._serialized_end=1791
-  _globals['_WEBHOOKSERVICE']._serialized_start=1968
-  _globals['_WEBHOOKSERVICE']._serialized_end=2779
+  _globals['_WEBHOOKDELIVERY']._serialized_end=731
+  _globals['_WEBHOOKATTEMPT']._serialized_start=734
+  _globals['_WEBHOOKATTEMPT']._serialized_end=863
+  _globals['_GETWEBHOOKSECRETREQUEST']._serialized_start=865
+  _globals['_GETWEBHOOKSECRETREQUEST']._serialized_end=890
+  _globals['_GETWEBHOOKSECRETRESPONSE']._serialized_start=892
+  _globals['_GETWEBHOOKSECRETRESPONSE']._serialized_end=970
+  _globals['_ROTATEWEBHOOKSECRETREQUEST']._serialized_start=972
+  _globals['_ROTATEWEBHOOKSECRETREQUEST']._serialized_end=1020
+  _globals['_ROTATEWEBHOOKSECRETRESPONSE']._serialized_start=1022
+  _globals['_ROTATEWEBHOOKSECRETRESPONSE']._serialized_end=1103
+  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_start=1106
+  _globals['_LISTWEBHOOKDELIVERIESREQUEST']._serialized_end=1242
+  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_start=1244
+  _globals['_LISTWEBHOOKDELIVERIESRESPONSE']._serialized_end=1348
+  _globals['_GETWEBHOOKDELIVERYREQUEST']._serialized_start=1350
+  _globals['_GETWEBHOOKDELIVERYREQUEST']._serialized_end=1398
+  _globals['_GETWEBHOOKDELIVERYRESPONSE']._serialized_start=1401
+  _globals['_GETWEBHOOKDELIVERYRESPONSE']._serialized_end=1540
+  _globals['_REDELIVERWEBHOOKREQUEST']._serialized_start=1542
+  _globals['_REDELIVERWEBHOOKREQUEST']._serialized_end=1588
+  _globals['_REDELIVERWEBHOOKRESPONSE']._serialized_start=1590
+  _globals['_REDELIVERWEBHOOKRESPONSE']._serialized_end=1672
+  _globals['_TESTWEBHOOKREQUEST']._serialized_start=1674
+  _globals['_TESTWEBHOOKREQUEST']._serialized_end=1728
+  _globals['_TESTWEBHOOKRESPONSE']._serialized_start=1730
+  _globals['_TESTWEBHOOKRESPONSE']._serialized_end=1807
+  _globals['_WEBHOOKSERVICE']._serialized_start=1984
+  _globals['_WEBHOOKSERVICE']._serialized_end=2795
 # @@protoc_insertion_point(module_scope)

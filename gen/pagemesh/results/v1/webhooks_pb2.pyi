@@ -110,12 +110,13 @@ class WebhookDelivery(_message.Message):
     NEXT_ATTEMPT_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     DELIVERED_AT_FIELD_NUMBER: _builtins.int
+    RUN_ID_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID; the same for every attempt, `webhook-id` there."""
     event: _builtins.str
-    """What happened: "job.completed", "job.failed", "job.cancelled", "webhook.test"."""
+    """What happened: "job.completed", "job.failed", "job.cancelled", the same of "run.", "webhook.test"."""
     job_id: _builtins.str
-    """UUID; empty for a test."""
+    """UUID; empty for a run and for a test."""
     url: _builtins.str
     """Where it goes."""
     state: Global___WebhookDeliveryState.ValueType
@@ -128,6 +129,8 @@ class WebhookDelivery(_message.Message):
     """Why the last attempt was no success: "http_status", "gone", "timeout", "connection_failed", "address_not_allowed",
     "worker_lost"; empty when it was one, or none was made.
     """
+    run_id: _builtins.str
+    """UUID; empty unless it is about a run."""
     @_builtins.property
     def next_attempt_at(self) -> _timestamp_pb2.Timestamp:
         """When the next attempt is due; absent when none is."""
@@ -154,10 +157,11 @@ class WebhookDelivery(_message.Message):
         next_attempt_at: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         delivered_at: _timestamp_pb2.Timestamp | None = ...,
+        run_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_delivered_at", b"_delivered_at", "_next_attempt_at", b"_next_attempt_at", "created_at", b"created_at", "delivered_at", b"delivered_at", "next_attempt_at", b"next_attempt_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_delivered_at", b"_delivered_at", "_next_attempt_at", b"_next_attempt_at", "attempts", b"attempts", "created_at", b"created_at", "delivered_at", b"delivered_at", "event", b"event", "id", b"id", "job_id", b"job_id", "last_error", b"last_error", "last_status_code", b"last_status_code", "next_attempt_at", b"next_attempt_at", "state", b"state", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_delivered_at", b"_delivered_at", "_next_attempt_at", b"_next_attempt_at", "attempts", b"attempts", "created_at", b"created_at", "delivered_at", b"delivered_at", "event", b"event", "id", b"id", "job_id", b"job_id", "last_error", b"last_error", "last_status_code", b"last_status_code", "next_attempt_at", b"next_attempt_at", "run_id", b"run_id", "state", b"state", "url", b"url"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__delivered_at: _TypeAlias = _typing.Literal["delivered_at"]  # noqa: Y015
     _WhichOneofArgType__delivered_at: _TypeAlias = _typing.Literal["_delivered_at", b"_delivered_at"]  # noqa: Y015

@@ -8,7 +8,9 @@ from typing_extensions import TypedDict
 from services.gateway.surfaces.platform.shapes import Time, Uuid
 
 DeliveryStatus = Literal["pending", "delivered", "failed"]
-Event = Literal["job.completed", "job.failed", "job.cancelled", "webhook.test"]
+Event = Literal[
+    "job.completed", "job.failed", "job.cancelled", "run.completed", "run.failed", "run.cancelled", "webhook.test"
+]
 
 
 class WebhookSecret(TypedDict):
@@ -25,7 +27,8 @@ class WebhookDelivery(TypedDict):
 
     id: Uuid
     event: Event
-    job_id: Annotated[Uuid | None, Field(description="null for a test.")]
+    job_id: Annotated[Uuid | None, Field(description="null for a run and for a test.")]
+    run_id: Annotated[Uuid | None, Field(description="null unless it is about a run.")]
     url: str
     status: DeliveryStatus
     attempts: int

@@ -173,6 +173,7 @@ def _delivery(delivery: pb.WebhookDelivery) -> shapes.WebhookDelivery:
         "id": delivery.id,
         "event": cast("shapes.Event", delivery.event),
         "job_id": delivery.job_id or None,
+        "run_id": delivery.run_id or None,
         "url": delivery.url,
         "status": _STATUSES[delivery.state],
         "attempts": delivery.attempts,
