@@ -9,7 +9,7 @@ LOCKED := $(BIN)/.locked
 READY := $(BIN)/.ready
 SOURCES := mesh services cli tests benchmarks tools
 
-.PHONY: help setup demo run test check bench chaos lock generate clean
+.PHONY: help setup demo run test check bench fuzz chaos lock generate clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ run: setup ## Start everything on PORT (8000) and keep it running until Ctrl-C
 	$(BIN)/pagemesh up --port $(PORT)
 
 test: check ## Check, then run every test
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 check: setup ## Lint, formats, types, boundaries, protos, generated code
 	$(BIN)/ruff check $(SOURCES)
@@ -51,6 +51,9 @@ check: setup ## Lint, formats, types, boundaries, protos, generated code
 
 bench: setup ## Run the benchmarks
 	$(BIN)/python -m benchmarks
+
+fuzz: setup ## Send generated requests for minutes; every answer has to be one that the OpenAPI documents allow
+	$(BIN)/pytest tests/promises/test_contract.py -m 'long or not long'
 
 chaos: setup ## Kill processes while documents are being read; nothing may be lost
 	$(BIN)/pytest tests/chaos -m 'long or not long'

@@ -1,4 +1,4 @@
-"""The command line: `pagemesh up`, `down`, `status`, `submit` and `admin`.
+"""The command line: `pagemesh up`, `down`, `status`, `submit`, `admin` and `dead`.
 
 What a command needs is imported when it runs, so that every command starts at once.
 """
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cli import admin
+from cli import admin, dead
 from cli.arguments import Parser
 from cli.layout import Layout, default_data_directory
 
@@ -49,6 +49,7 @@ def _parser() -> Parser:
     _command(commands, "status", _status, "show what runs and whether it is ready")
     _add_submit(_command(commands, "submit", _submit, "send documents and show what is found in them"))
     admin.add_parser(commands)
+    dead.add_parser(commands)
     return parser
 
 

@@ -22,8 +22,9 @@ _STOP_SECONDS = 25.0
 _MASTER_KEYS = ("PAGEMESH_MASTER_KEY", "PAGEMESH_MASTER_KEY_FILE")
 _ADMIN_SECRET = "PAGEMESH_ADMIN_SECRET"  # noqa: S105  # the name of a variable
 _HOLDERS = {
-    "PAGEMESH_SERVICE_SECRET": ("auth", "analysis", "gateway"),
+    "PAGEMESH_SERVICE_SECRET": ("auth", "analysis", "gateway", "results"),
     "PAGEMESH_ARRIVAL_SECRET": ("ingest", "results"),
+    "PAGEMESH_WEBHOOK_SECRET": ("results",),
 }
 """Who has which secret; what the others, who open or keep what people sent, do not know cannot be taken from them."""
 
@@ -97,7 +98,8 @@ class Stack:
         addresses["PAGEMESH_NATS_URL"] = given.get("PAGEMESH_NATS_URL") or self._own_nats()
         addresses["PAGEMESH_DATABASE_URL"] = given.get("PAGEMESH_DATABASE_URL") or self._own_postgres()
         addresses["PAGEMESH_STORAGE_URL"] = given.get("PAGEMESH_STORAGE_URL") or self.layout.blobs.as_uri()
-        for variable, name in (("PAGEMESH_SERVICE_SECRET", "service"), ("PAGEMESH_ARRIVAL_SECRET", "arrival")):
+        for variable in _HOLDERS:
+            name = variable.removeprefix("PAGEMESH_").removesuffix("_SECRET").lower()
             addresses[variable] = given.get(variable) or self.layout.secret(name)
         return addresses
 

@@ -14,10 +14,14 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 import weakref
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
 from pathlib import Path
 from urllib.parse import urlparse
 
@@ -30,6 +34,17 @@ from mesh.folders import Folders
 
 PART_BYTES = 8 << 20
 _COPIES_KEPT = 64
+_COPY_SECONDS = 600.0
+_CLOCK_SECONDS = 0.01
+_LISTED_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A blob, as a list of them tells it."""
+
+    key: str
+    modified: datetime
 
 
 class BlobWriter:
@@ -77,6 +92,7 @@ class Blobs:
         self._folders = Folders(self._root) if self._root else None
         self._store = _open(url, self._root)
         self._copies: OrderedDict[str, Path] = OrderedDict()
+        self._used_at: dict[str, float] = {}
         self._directory: str | None = None
 
     @property
@@ -127,18 +143,44 @@ class Blobs:
                 yield bytes(await obstore.get_range_async(self._store, key, start=offset, end=upto))
 
     async def delete(self, key: str) -> None:
-        """Removes a blob; one that is not there is no error. Raises Unavailable."""
+        """Removes a blob, durably; one that is not there is no error. Raises Unavailable."""
         try:
             with _translated(key):
-                await obstore.delete_async(self._store, key)
+                if self._folders:
+                    await asyncio.to_thread(self._folders.remove, _checked(key))
+                else:
+                    await obstore.delete_async(self._store, key)
         except NotFound:
             return
+
+    async def holds(self, key: str) -> bool:
+        """Whether there is such a blob. Raises Unavailable."""
+        try:
+            with _translated(key):
+                await obstore.head_async(self._store, key)
+        except NotFound:
+            return False
+        return True
+
+    async def below(self, folder: str) -> AsyncIterator[Sequence[Listed]]:
+        """Everything below a folder, some hundreds at a time and in no order, leftovers of broken uploads included.
+
+        Raises Unavailable.
+        """
+        with _translated(folder):
+            if self._folders:
+                files = self._folders.files(_checked(folder))
+                while some := await asyncio.to_thread(lambda: tuple(islice(files, _LISTED_AT_ONCE))):
+                    yield [Listed(*file) for file in some]
+            else:
+                async for metas in obstore.list(self._store, folder, chunk_size=_LISTED_AT_ONCE):
+                    yield [Listed(meta["path"], meta["last_modified"]) for meta in metas]
 
     async def local_path(self, key: str) -> Path:
         """A file with the blob's content, for readers that need one: the blob itself on a directory, else a copy.
 
-        The last few copies are kept, since the pages of one document are read by many tasks. Raises NotFound,
-        Unavailable.
+        The last few copies are kept for some minutes, since the pages of one document are read by many tasks; no
+        longer, since the document may be erased meanwhile. Raises NotFound, Unavailable.
         """
         if self._root is not None:
             path = self._root / _checked(key)
@@ -151,6 +193,9 @@ class Blobs:
                 copy.unlink()
             self._forget_old_copies()
         self._copies.move_to_end(key)
+        if key not in self._used_at:
+            self._look_later(key, _COPY_SECONDS)
+        self._used_at[key] = time.monotonic()
         return self._copies[key]
 
     async def check(self) -> None:
@@ -180,8 +225,29 @@ class Blobs:
 
     def _forget_old_copies(self) -> None:
         while len(self._copies) > _COPIES_KEPT:
-            _, path = self._copies.popitem(last=False)
-            path.unlink(missing_ok=True)  # a reader that has it open keeps it
+            self._forget(next(iter(self._copies)))
+
+    def _forget(self, key: str) -> None:
+        self._used_at.pop(key, None)
+        self._copies.pop(key).unlink(missing_ok=True)  # a reader that has it open keeps it
+
+    def _look_later(self, key: str, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, _forget_if_idle, weakref.ref(self), key)
+
+    def _forget_if_idle(self, key: str) -> None:
+        if key not in self._used_at:
+            return
+        left = self._used_at[key] + _COPY_SECONDS - time.monotonic()
+        if left > _CLOCK_SECONDS:
+            self._look_later(key, left)
+        else:
+            self._forget(key)
+
+
+def _forget_if_idle(blobs: "weakref.ref[Blobs]", key: str) -> None:
+    """Called later; a store that nobody has any more takes its copies with it."""
+    if (store := blobs()) is not None:
+        store._forget_if_idle(key)
 
 
 def _open(url: str, root: Path | None) -> ObjectStore:

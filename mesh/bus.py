@@ -25,7 +25,10 @@ log = logging.getLogger(__name__)
 
 MESSAGE_ID = "Nats-Msg-Id"
 _ACK_SECONDS = 3.0
+_FLUSH_SECONDS = 1
 _BROKER_ERRORS = (NatsError, JetStreamError, TimeoutError, OSError)
+GONE = frozenset({10037, 10043, 10057})
+"""JSNoMessageFoundErr, JSSequenceNotFoundErrF and JSStreamMsgDeleteFailedF of the server."""
 
 Restore = Callable[[], Awaitable[None]]
 
@@ -117,6 +120,12 @@ class Bus:
         except _BROKER_ERRORS as error:
             log.debug("told nobody", extra={"subject": subject, "error": type(error).__name__})
 
+    async def flush(self) -> None:
+        """Waits until what was told has reached the broker; not while that is away, and a second at most."""
+        if self.connection.is_connected:
+            with suppress(*_BROKER_ERRORS):
+                await self.connection.flush(_FLUSH_SECONDS)
+
     async def listen(self, subject: str, handler: Callable[[str, bytes], None]) -> Subscription:
         """Calls `handler(subject, payload)` for every message told on the subject."""
         return await self.hear(subject, lambda name, payload, _: handler(name, payload))
@@ -139,10 +148,30 @@ class Bus:
             raise Unavailable("The message broker is away.", dependency="nats") from error
         return (message.headers or {}).get(MESSAGE_ID) == message_id
 
+    async def take_back(self, stream: str, sequence: int, message_id: str) -> None:
+        """Deletes that message if the stream still holds it, under that id. Raises Unavailable when it cannot be told.
+
+        A worker that has it already may acknowledge it all the same.
+        """
+        if not await self.holds(stream, sequence, message_id):
+            return
+        try:
+            await self.jetstream.delete_msg(stream, sequence)
+        except _BROKER_ERRORS as error:
+            if getattr(error, "err_code", None) not in GONE:
+                raise Unavailable("The message broker is away.", dependency="nats") from error
+
     async def depth(self, stream: str) -> int:
         """How many messages the stream holds. Raises Unavailable when it cannot be told."""
         try:
             return int((await self.jetstream.stream_info(stream)).state.messages)
+        except _BROKER_ERRORS as error:
+            raise Unavailable("The message broker is away.", dependency="nats") from error
+
+    async def purge(self, stream: str, subject: str) -> None:
+        """Erases every message of these subjects. Raises Unavailable."""
+        try:
+            await self.jetstream.purge_stream(stream, subject=subject)
         except _BROKER_ERRORS as error:
             raise Unavailable("The message broker is away.", dependency="nats") from error
 

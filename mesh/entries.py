@@ -14,7 +14,7 @@ from nats.errors import MaxPayloadError
 from nats.js.errors import APIError, NotFoundError
 from nats.js.errors import Error as JetStreamError
 
-from mesh.bus import Bus
+from mesh.bus import GONE, Bus
 from mesh.errors import TooMuch, Unavailable
 
 ABSENT = 0
@@ -24,8 +24,6 @@ _SECONDS = 3.0
 _ERRORS = (NatsError, JetStreamError, TimeoutError, OSError)
 # JSStreamWrongLastSequenceErrF and JSStreamWrongLastSequenceConstantErr of the server.
 _CONFLICTS = frozenset({10071, 10164})
-# JSNoMessageFoundErr, JSSequenceNotFoundErrF and JSStreamMsgDeleteFailedF.
-_GONE = frozenset({10037, 10043, 10057})
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ class Entries:
         try:
             await self._bus.jetstream.delete_msg(self._stream, revision)
         except _ERRORS as error:
-            if not isinstance(error, APIError) or error.err_code not in _GONE:
+            if not isinstance(error, APIError) or error.err_code not in GONE:
                 raise _away() from error
 
 

@@ -2,6 +2,8 @@
 
 import os
 import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 _REMEMBERED = 10_000
@@ -30,6 +32,26 @@ class Folders:
         """Makes a file durable that somebody else put in place. Raises OSError."""
         _fsync(self._root / key)
         self._sync_above(self._root / key)
+
+    def remove(self, key: str) -> None:
+        """Removes a file for good. Raises OSError, FileNotFoundError for one that is not there."""
+        path = self._root / key
+        path.unlink()
+        _fsync(path.parent)  # else it may be back after the machine's end
+
+    def files(self, folder: str) -> Iterator[tuple[str, datetime]]:
+        """Every file below the folder, by key, with the time of its last change; unfinished ones included.
+
+        Raises OSError. What goes while one looks is left out.
+        """
+        for above, _, names in os.walk(self._root / folder):
+            for name in names:
+                path = Path(above, name)
+                try:
+                    changed = path.stat().st_mtime
+                except FileNotFoundError:
+                    continue
+                yield str(path.relative_to(self._root)), datetime.fromtimestamp(changed, UTC)
 
     def _sync_above(self, path: Path) -> None:
         """The folder that got a name; the folders above it may have got one when this process first wrote there."""

@@ -123,6 +123,7 @@ class Sandbox:
         self._size = size
         self._environment = _inherited() | dict(environment or {})
         self._idle: asyncio.LifoQueue[_Child | None] = asyncio.LifoQueue()
+        self._waiting = 0
         self._all: set[_Child | None] = set()
 
     async def start(self) -> None:
@@ -132,16 +133,16 @@ class Sandbox:
             self._idle.put_nowait(child)
 
     @property
-    def idle(self) -> bool:
-        """Whether a child has nothing to do."""
-        return not self._idle.empty()
+    def turns(self) -> float:
+        """How many tasks each child will have had before one that comes now, on average: 0 while one is idle."""
+        return 0.0 if not self._idle.empty() else (self._size + self._waiting) / self._size
 
     async def run(self, request: bytes) -> AsyncGenerator[bytes, None]:
         """Frames that the handler yields for the request. Raises a SandboxError; the pool is whole again after it.
 
         Ending the iteration early, a cancellation included, kills the child.
         """
-        child = await self._idle.get()
+        child = await self._next()
         finished = False
         try:
             if child is None or child.ended:
@@ -160,11 +161,20 @@ class Sandbox:
             log.warning("sandboxed child lost", extra={"pool": self._name, "why": error.why})
             raise
         finally:
-            if child is not None and not finished:
-                self._all.discard(child)
-                await child.end()
-                child = None
-            self._idle.put_nowait(child)
+            try:
+                if child is not None and not finished:
+                    self._all.discard(child)
+                    ended, child = child, None
+                    await ended.end()
+            finally:
+                self._idle.put_nowait(child)  # also when whoever waits for the end is cancelled
+
+    async def _next(self) -> _Child | None:
+        self._waiting += 1
+        try:
+            return await self._idle.get()
+        finally:
+            self._waiting -= 1
 
     async def stop(self) -> None:
         """Kills every child."""

@@ -44,6 +44,10 @@ class MeshSettings(BaseSettings):
     tls_ca: str = ""
     """PEM file of the authority that signed the others; with it the other side must show a certificate as well."""
 
+    allowed_private_networks: str = ""
+    """Networks beyond the public Internet that URLs named by callers may lead to, with blanks or commas between them;
+    `*` for all."""
+
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     otlp_endpoint: str = ""
     """OTLP/gRPC endpoint for spans; empty for none."""

@@ -5,11 +5,12 @@
 | WORK | `work.<kind>.<lane>` | tasks, deleted when acknowledged |
 | FACTS | `facts.<service>` | what came of tasks, deleted when the record has it |
 | EVENTS | `events.>` | what other services may follow, without content, kept 7 days |
-| DEAD | `dead.<kind>` | tasks given up, kept 30 days |
+| DEAD | `dead.<kind>.<job>` | tasks and facts given up, kept 30 days; see mesh/dead.py |
 | QUOTA | `quota.<who>.<window>.<start>` | requests counted, in memory, kept 2 hours; see mesh/counters.py |
 | IDEMPOTENCY | `idempotency.<who>.<name>` | answers to requests with a key, each for a time; see mesh/entries.py |
 
-Status goes over plain subjects, `status.<organization>.<job>`: see docs/adr/0003-status-feed.md.
+Status goes over plain subjects, `status.<organization>.<job>`: see docs/adr/0003-status-feed.md; so does word of jobs
+that nobody wants any more, `cancel.<organization>.<job>`: see docs/adr/0024-stopping-work.md.
 """
 
 from nats.js.api import DiscardPolicy, RetentionPolicy, StorageType, StreamConfig
@@ -21,6 +22,8 @@ OPERATOR_EVENTS = "events.operator"
 """What operators did, one subject an action below this."""
 USAGE_EVENTS = "events.usage"
 """What organizations use, one subject a kind below this."""
+CANCELLATIONS = "cancel.>"
+"""Word of jobs that nobody wants any more."""
 IDEMPOTENCY = "IDEMPOTENCY"
 """The stream of remembered answers."""
 _HOUR = 3_600.0
@@ -55,6 +58,11 @@ def identity_subject(kind: str) -> str:
 def status_subject(organization_id: str, job_id: str) -> str:
     """Where a job's changes go."""
     return f"status.{organization_id}.{job_id}"
+
+
+def cancel_subject(organization_id: str, job_id: str) -> str:
+    """Where word goes that nobody wants the job any more."""
+    return f"cancel.{organization_id}.{job_id}"
 
 
 STATUS_NUMBER = "Pagemesh-Told"

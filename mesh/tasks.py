@@ -1,19 +1,22 @@
 """Tasks as workers see them: parsed, and reported on by facts that the broker has confirmed."""
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from mesh.bus import Bus
+from mesh.cancellations import Cancellations
 from mesh.streams import fact_subject
 from mesh.worker import GiveUp, Handler
 from pagemesh.analysis.v1.events_pb2 import DocumentAnalyzed
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected, PagesExtracted
+from pagemesh.ingest.v1.fetch_pb2 import DocumentFetched
 from pagemesh.ocr.v1.events_pb2 import PageRecognized
 from pagemesh.results.v1.outcome_pb2 import Failure
 from pagemesh.work.v1.work_pb2 import Fact, Task
 
-Do = Callable[[Task, "Report"], Awaitable[None]]
-News = DocumentInspected | PagesExtracted | PageRecognized | DocumentAnalyzed
+Do = Callable[[Task, "Report"], Coroutine[Any, Any, None]]
+News = DocumentFetched | DocumentInspected | PagesExtracted | PageRecognized | DocumentAnalyzed
 
 
 class Report:
@@ -27,7 +30,9 @@ class Report:
     async def tell(self, news: News, last: bool = True) -> None:
         """Reports news; `last` says that the task is done with it."""
         fact = self._fact(last)
-        if isinstance(news, DocumentInspected):
+        if isinstance(news, DocumentFetched):
+            fact.fetched.CopyFrom(news)
+        elif isinstance(news, DocumentInspected):
             fact.inspected.CopyFrom(news)
         elif isinstance(news, PagesExtracted):
             fact.extracted.CopyFrom(news)
@@ -60,12 +65,12 @@ def failure(task_id: str, job_id: str, attempt: int) -> tuple[bytes, str]:
     return fact.SerializeToString(), f"{task_id}.{attempt}.lost"
 
 
-def handler(bus: Bus, service: str, do: Do) -> Handler:
-    """A worker's handler that parses the task and gives it a report."""
+def handler(bus: Bus, service: str, do: Do, cancellations: Cancellations) -> Handler:
+    """A worker's handler that parses the task and gives it a report; it stops when the task's job is cancelled."""
 
     async def handle(payload: bytes) -> None:
         task = Task.FromString(payload)
-        await do(task, Report(bus, service, task))
+        await cancellations.run(task.job_id, do(task, Report(bus, service, task)))
 
     return handle
 

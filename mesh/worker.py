@@ -1,9 +1,10 @@
 """A worker: takes tasks of one kind, higher lanes first, and never loses one.
 
 - A message is acknowledged when its handler has returned, and is kept alive by heartbeats until then.
+- A task that nobody wants any more (`Dropped`) is acknowledged as it is.
 - A dependency that is away (`Unavailable`) is waited for with the task in hand; that counts as no failure.
 - Any other error hands the task back with growing pauses; after `MAX_DELIVERIES`, whatever ended them, it is given up:
-  a copy goes to `DEAD` and `give_up` reports the failure, so that nothing waits for it for ever.
+  a copy without secrets goes to `DEAD` and `give_up` reports the failure, so that nothing waits for it for ever.
 """
 
 import asyncio
@@ -18,8 +19,9 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from opentelemetry.trace import SpanKind
 
-from mesh import context, telemetry
+from mesh import context, dead, telemetry
 from mesh.bus import MESSAGE_ID, Bus
+from mesh.cancellations import Dropped
 from mesh.errors import Unavailable
 from mesh.pull import ACK_WAIT_SECONDS, PullConsumer
 from mesh.streams import LANES, work_subject
@@ -39,7 +41,7 @@ class WorkerSpec:
 
     kind: str
     handle: Handler
-    """Does the task and publishes its facts; called again with the same bytes after a crash."""
+    """Does the task and publishes its facts; called again with the same bytes after a crash. May raise Dropped."""
     give_up: GiveUp
     """Reports that the task, delivered so many times, cannot be done."""
     slots: int
@@ -77,9 +79,11 @@ class Worker:
         while self._held and time.monotonic() < ends:  # noqa: ASYNC110  # ends once in a process's life
             await asyncio.sleep(0.05)
         left = list(self._held.values())
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # What waits for the broker with a time limit may swallow a cancellation.
+        while unfinished := [task for task in self._tasks if not task.done()]:
+            for task in unfinished:
+                task.cancel()
+            await asyncio.wait(unfinished, timeout=1.0)
         for message in left:
             await self._hand_back(message, 0)
 
@@ -117,7 +121,7 @@ class Worker:
                     outcome = "dead"
                     await self._bury(message, deliveries)
                 else:
-                    await self._patiently(message)
+                    outcome = await self._patiently(message)
             await message.ack()
         except NatsError:
             outcome = "unacknowledged"  # the broker is away; it delivers again and the repeat changes nothing
@@ -128,21 +132,26 @@ class Worker:
         finally:
             telemetry.TASK_SECONDS.labels(self._spec.kind, outcome).observe(time.perf_counter() - started)
 
-    async def _patiently(self, message: Msg) -> None:
+    async def _patiently(self, message: Msg) -> str:
         pause = 0.2
         while True:
             try:
-                return await self._spec.handle(message.data)
+                await self._spec.handle(message.data)
+            except Dropped:
+                return "dropped"
             except Unavailable as error:
                 log.warning("waiting for a dependency", extra={"kind": self._spec.kind, "error": error.message})
                 await asyncio.sleep(pause)
                 pause = min(10.0, pause * 2)
+            else:
+                return "done"
 
     async def _bury(self, message: Msg, deliveries: int) -> None:
         telemetry.DEAD_LETTERS.labels(self._spec.kind).inc()
         log.error("task given up", extra={"kind": self._spec.kind, "deliveries": deliveries})
         message_id = (message.headers or {}).get(MESSAGE_ID, message.reply)
-        await self._bus.publish(f"dead.{self._spec.kind}", message.data, f"dead.{message_id}")
+        subject, kept = dead.copy(self._spec.kind, message.data)
+        await self._bus.publish(subject, kept, f"dead.{message_id}")
         await self._spec.give_up(message.data, deliveries)
 
     async def _hand_back(self, message: Msg, seconds: float) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from pagemesh.results.v1 import page_pb2
+from services.analysis.computing import compute
 from services.analysis.faults import AnalysisFault
 from services.analysis.llm_settings import LlmSettings
 from services.analysis.local import analyze_document
@@ -31,11 +31,11 @@ async def analyze(
     request.check()
     if request.output_schema is not None:
         check_schema(request.output_schema)
-    document = await asyncio.to_thread(read_document, pages)
+    document = await compute(read_document, pages)
     if not any(page.lines or page.rows for page in document.pages):
         raise AnalysisFault("nothing_to_analyze", "The document has no text to analyse.")
     if llm is None:
-        return await asyncio.to_thread(_analyze_locally, document, request)
+        return await compute(_analyze_locally, document, request)
     # Imported here: a deployment without a provider never loads the client library.
     from services.analysis.llm import analyze_with_model
 

@@ -1,23 +1,35 @@
 """Requests and results to and from messages."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import orjson
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.struct_pb2 import Struct
 
 from pagemesh.analysis.v1.analysis_pb2 import AnalysisOutcome
-from pagemesh.results.v1.analysis_pb2 import AnalysisConfig, TokenUsage
+from pagemesh.results.v1.analysis_pb2 import AnalysisConfig, AnalysisTemplate, TokenUsage
+from services.analysis.output_schema import violation
 from services.analysis.request import AnalysisRequest, AnalysisResult
 
 
 def to_request(config: AnalysisConfig) -> AnalysisRequest:
-    """What a message asks for."""
-    return AnalysisRequest(config.analysis_type, config.prompt or None, MessageToDict(config.options))
+    """What a message asks for; a template's instructions come before a prompt."""
+    told = "\n\n".join(filter(None, (_instructions(config.template), config.prompt)))
+    return AnalysisRequest(config.analysis_type, told or None, MessageToDict(config.options))
 
 
-def to_outcome(result: AnalysisResult, milliseconds: int) -> AnalysisOutcome:
-    """What was found, as a message."""
-    usage = result.token_usage
-    data = {**result.result_data, "warnings": list(result.warnings)} if result.warnings else result.result_data
+def _instructions(template: AnalysisTemplate) -> str:
+    """The template's pieces as one text. The document itself comes apart from it, fenced as data."""
+    return "".join("the document" if piece.document else piece.said or piece.value for piece in template.pieces)
+
+
+def to_outcome(result: AnalysisResult, milliseconds: int, schema: Mapping[str, Any] | None = None) -> AnalysisOutcome:
+    """What was found, as a message; with warnings, unless the schema of the caller has no place for them."""
+    usage, data = result.token_usage, result.result_data
+    if result.warnings:
+        warned = {**data, "warnings": list(result.warnings)}
+        data = data if schema is not None and violation(warned, schema) else warned
     return AnalysisOutcome(
         # JSON knows no infinity; a model that says one means "no number".
         result_data=ParseDict(orjson.loads(orjson.dumps(data)), Struct()),

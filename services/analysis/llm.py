@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from services.analysis import prompts
 from services.analysis.chunks import Part, parts, seal
+from services.analysis.computing import compute
 from services.analysis.evidence import EvidenceIndex
 from services.analysis.faults import AnalysisFault
 from services.analysis.grounding import Grounding, ground
@@ -82,10 +83,10 @@ async def analyze_with_model(
         answer = await _answer(run, document, on_progress)
     finally:
         await run.provider.close()
-    index = await asyncio.to_thread(EvidenceIndex, document)
+    index = await compute(EvidenceIndex, document)
     claimed = answer.pop("evidence")
     data = answer["result"] if request.output_schema is not None else _tidied(answer, request)
-    grounding = await asyncio.to_thread(ground, data, claimed, index)
+    grounding = await compute(ground, data, claimed, index)
     return _result(run, data, grounding)
 
 

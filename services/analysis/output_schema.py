@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError, best_match
-from referencing import Registry
+from jsonschema.exceptions import ValidationError, best_match
 from referencing.exceptions import Unresolvable
 
+from mesh import json_schema
 from services.analysis.canonical import canonical, field_name
 from services.analysis.faults import AnalysisFault
 from services.analysis.values import find_dates, find_values
@@ -22,40 +21,20 @@ _ABSENT: Final = object()
 def check_schema(schema: Mapping[str, Any]) -> None:
     """Raise `invalid_output_schema` unless this is a JSON Schema of an object without outside references."""
     try:
-        Draft202012Validator.check_schema(schema)
-    except RecursionError:
-        raise AnalysisFault("invalid_output_schema", "output_schema is nested too deeply.") from None
-    except SchemaError as fault:
-        raise AnalysisFault(
-            "invalid_output_schema", f"output_schema is no JSON Schema: {fault.message[:200]}"
-        ) from fault
-    if schema.get("type", "object") != "object":
-        raise AnalysisFault("invalid_output_schema", "output_schema must describe an object.")
-    if any(not reference.startswith("#") for reference in _references(schema)):
-        raise AnalysisFault("invalid_output_schema", "output_schema must not refer to other documents.")
+        json_schema.check(schema)
+    except json_schema.BadSchema as fault:
+        raise AnalysisFault("invalid_output_schema", f"output_schema: {fault}") from fault
 
 
 def violation(data: Any, schema: Mapping[str, Any]) -> str | None:
     """Why data does not fit a schema, as "place: reason", or None where it does."""
     try:
-        error: ValidationError | None = best_match(_validator(schema).iter_errors(data))
+        error: ValidationError | None = best_match(json_schema.validator(schema).iter_errors(data))
+    except json_schema.BadSchema as fault:
+        raise AnalysisFault("invalid_output_schema", f"output_schema: {fault}") from fault
     except (Unresolvable, RecursionError) as fault:
         raise AnalysisFault("invalid_output_schema", "output_schema has references that lead nowhere.") from fault
     return None if error is None else f"{error.json_path}: {error.message[:300]}"
-
-
-def _validator(schema: Mapping[str, Any]) -> Draft202012Validator:
-    """A validator whose registry is empty, so that no reference is ever fetched."""
-    return Draft202012Validator(schema, registry=Registry())
-
-
-def _references(schema: Any) -> list[str]:
-    if isinstance(schema, Mapping):
-        own = [schema[name] for name in ("$ref", "$dynamicRef") if isinstance(schema.get(name), str)]
-        return own + [found for value in schema.values() for found in _references(value)]
-    if isinstance(schema, list):
-        return [found for value in schema for found in _references(value)]
-    return []
 
 
 @dataclass(slots=True)

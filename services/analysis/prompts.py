@@ -33,7 +33,7 @@ _TASKS: Final = {
     "classification": f"Say what kind of document this is: {', '.join(KINDS)}, or as the requester has it.",
     "tagging": "Give up to {num_tags} tags, the strongest first: short phrases that say what the document is about.",
     "question_answering": "Answer the question from the document alone; the empty string where it has no answer.",
-    "custom": "Do what the requester asks with the document. Put the direct answer into `answer`.",
+    "custom": "Do what the requester asks with the document.",
 }
 _STRING: Final = {"type": "string"}
 _SCALAR: Final = {"type": ["string", "number", "integer", "boolean", "null"]}
@@ -107,6 +107,8 @@ def instructions(request: AnalysisRequest, mark: str) -> list[Message]:
             f"`evidence`, with paths inside `result`: {_compact(request.output_schema)}"
         )
     else:
+        if request.analysis_type == "custom":
+            told.append("Put the direct answer into `answer`.")
         told.append(f"The answer must fit this JSON Schema: {_compact(answer_schema(request))}")
     return [_message("system", _SYSTEM.format(mark=mark)), _message("user", "\n".join(told))]
 

@@ -136,6 +136,16 @@ def registered_provider(model: str) -> str:
         return ""
 
 
+def price(model: str, sent: int, received: int) -> float | None:
+    """US dollars for so many tokens, by litellm's table; None for a model that it does not know."""
+    litellm = _load()
+    try:
+        costs = litellm.cost_per_token(model=model, prompt_tokens=sent, completion_tokens=received)
+    except Exception:  # it raises a plain one
+        return None
+    return round(float(sum(costs)), 6)
+
+
 def _load() -> Any:
     """Import litellm without its start-up fetch, its reports home and its log lines with contents."""
     os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"

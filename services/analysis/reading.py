@@ -19,6 +19,8 @@ _MOST_COLUMNS = 1_000
 _EDGE_LINES: Final = 3
 _MAX_LINE: Final = 1_000
 _SYNC_REACH: Final = 8
+# Where nobody has broken lines, a sentence is what a quote can be: texts come with a whole paragraph in a line.
+_SENTENCE_ENDS = re.compile(r"(?:(?<=[^\W\d_]{3}[.!?])|(?<=\d\d[.!?])|(?<=[\u0964\u3002]))\s+(?=[^\Wa-z_])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +132,10 @@ def _read_lines(page: page_pb2.Page) -> Iterator[Line]:
             if placed[ahead][0] == text:
                 box, place = placed[ahead][1], ahead + 1
                 break
-        for piece in _cut(text):
-            yield Line(page.number, piece, box, opens)
-            opens = False
+        for sentence in [text] if placed else _SENTENCE_ENDS.split(text):
+            for piece in _cut(sentence):
+                yield Line(page.number, piece, box, opens)
+                opens = False
 
 
 def _cut(text: str) -> Iterator[str]:

@@ -6,6 +6,7 @@ import grpc
 
 from mesh import client
 from mesh.bus import Bus
+from mesh.cancellations import Cancellations
 from mesh.server import MeshServer, ServiceSpec
 from mesh.service_tokens import ServiceTokens
 from mesh.tasks import give_up, handler
@@ -15,6 +16,7 @@ from pagemesh.analysis.v1.analysis_pb2_grpc import add_AnalysisServiceServicer_t
 from pagemesh.auth.v1.auth_pb2_grpc import TokenServiceStub
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub
 from services.analysis.choice import Choice
+from services.analysis.estimate import Estimates
 from services.analysis.servicer import AnalysisServicer
 from services.analysis.settings import AnalysisSettings
 from services.analysis.user_keys import UserKeys
@@ -32,12 +34,13 @@ async def serve(settings: AnalysisSettings, stop: asyncio.Event) -> None:
     tokens = ServiceTokens(NAME, settings.service_secret, auth, ["documents.read"])
     choice = Choice(UserKeys(tokens, settings), provider, settings.user_models())
     analyst = Analyst(documents, tokens, choice)
-    spec = WorkerSpec("analyze", handler(bus, NAME, analyst.work), give_up(bus, NAME), settings.analysis_slots)
+    handle = handler(bus, NAME, analyst.work, await Cancellations.heard_by(bus))
+    spec = WorkerSpec("analyze", handle, give_up(bus, NAME), settings.analysis_slots)
     worker = Worker(bus, spec)
     await worker.start()
 
     def register(server: grpc.aio.Server) -> list[str]:
-        add_AnalysisServiceServicer_to_server(AnalysisServicer(analyst, provider), server)
+        add_AnalysisServiceServicer_to_server(AnalysisServicer(analyst, Estimates(choice), provider), server)
         return ["pagemesh.analysis.v1.AnalysisService"]
 
     checks = {"messaging": bus.check, "worker": worker.check}

@@ -16,6 +16,8 @@ from pagemesh.analysis.v1.analysis_pb2 import (
     Model,
 )
 from pagemesh.analysis.v1.analysis_pb2_grpc import AnalysisServiceServicer
+from pagemesh.analysis.v1.estimate_pb2 import EstimateRequest, EstimateResponse
+from services.analysis.estimate import Estimates
 from services.analysis.faults import AnalysisFault
 from services.analysis.llm_settings import LlmSettings
 from services.analysis.local import MODEL_VERSION
@@ -29,8 +31,9 @@ if TYPE_CHECKING:
 class AnalysisServicer(AnalysisServiceServicer):
     """Direct use."""
 
-    def __init__(self, analyst: Analyst, provider: LlmSettings | None) -> None:
+    def __init__(self, analyst: Analyst, estimates: Estimates, provider: LlmSettings | None) -> None:
         self._analyst = analyst
+        self._estimates = estimates
         self._provider = provider
 
     async def Analyze(self, request: AnalyzeRequest, context: "Context") -> AsyncIterator[AnalyzeResponse]:
@@ -49,6 +52,14 @@ class AnalysisServicer(AnalysisServiceServicer):
         models = [Model(name=self._provider.model, is_default=True)] if self._provider else []
         models.append(Model(name=MODEL_VERSION, is_default=not models, built_in=True))
         return ListModelsResponse(models=models)
+
+    async def Estimate(self, request: EstimateRequest, context: "Context") -> EstimateResponse:
+        """See the proto."""
+        caller = identity.current()
+        try:
+            return await self._estimates.of(request, Asker(caller.organization_id, caller.user_id))
+        except AnalysisFault as fault:
+            raise _error(fault) from fault
 
 
 def _error(fault: AnalysisFault) -> PagemeshError:

@@ -51,7 +51,7 @@ class Analyst:
         request = to_request(config)
         request.check()
         result = await analyze(pages, request, await self._choice.choose(asker, request.model))
-        return to_outcome(result, round((time.perf_counter() - started) * 1000))
+        return to_outcome(result, round((time.perf_counter() - started) * 1000), request.output_schema)
 
     async def _pages(self, document_id: str) -> list[Page]:
         request = StreamPagesRequest(document_id=document_id, include_lines=True)

@@ -28,6 +28,7 @@ from services.auth.passwords import Passwords
 from services.auth.profiles import Profiles
 from services.auth.provider_keys import ProviderKeys
 from services.auth.providers import providers_of
+from services.auth.receipts import Receipts
 from services.auth.service_tokens import ServiceTokens
 from services.auth.settings import AuthSettings
 from services.auth.sign_in import SignIn
@@ -108,6 +109,7 @@ def _spec(
         administration=Administration(store, passwords, keys, announcer, terms.tier, terms.access_life),
         operators=Operators(access, settings.operators_secret()),
         provider_keys=ProviderKeys(store, accounts, master),
+        receipts=Receipts(keys),
     )
     return ServiceSpec(
         name="auth",

@@ -12,6 +12,7 @@ from pagemesh.auth.v1 import (
     clients_pb2_grpc,
     keys_pb2_grpc,
     provider_keys_pb2_grpc,
+    receipts_pb2_grpc,
     signin_pb2_grpc,
 )
 from services.auth import convert
@@ -32,13 +33,26 @@ from services.auth.organization_servicer import OrganizationServicer, given
 from services.auth.profiles import Profiles
 from services.auth.provider_key_servicer import ProviderKeyServicer
 from services.auth.provider_keys import ProviderKeys
+from services.auth.receipt_servicer import ReceiptServicer
+from services.auth.receipts import Receipts
 from services.auth.records import User
 from services.auth.service_tokens import ServiceTokens
 from services.auth.sign_in import SignIn
 from services.auth.sign_in_servicer import SignInServicer
 
 _PACKAGE = "pagemesh.auth.v1"
-_NAMES = ("Account", "Organization", "ApiKey", "OAuthClient", "OAuth", "SignIn", "Token", "Admin", "ProviderKey")
+_NAMES = (
+    "Account",
+    "Organization",
+    "ApiKey",
+    "OAuthClient",
+    "OAuth",
+    "SignIn",
+    "Token",
+    "Admin",
+    "ProviderKey",
+    "Receipt",
+)
 SERVICES = [f"{_PACKAGE}.{name}Service" for name in _NAMES]
 PUBLIC_METHODS = frozenset(
     {
@@ -74,6 +88,7 @@ class Ideas:
     administration: Administration
     operators: Operators
     provider_keys: ProviderKeys
+    receipts: Receipts
 
 
 def register(server: grpc.aio.Server, ideas: Ideas) -> list[str]:
@@ -90,6 +105,7 @@ def register(server: grpc.aio.Server, ideas: Ideas) -> list[str]:
     signin_pb2_grpc.add_SignInServiceServicer_to_server(SignInServicer(ideas.sign_in), server)
     admin_pb2_grpc.add_AdminServiceServicer_to_server(AdminServicer(ideas.administration, ideas.operators), server)
     provider_keys_pb2_grpc.add_ProviderKeyServiceServicer_to_server(ProviderKeyServicer(ideas.provider_keys), server)
+    receipts_pb2_grpc.add_ReceiptServiceServicer_to_server(ReceiptServicer(ideas.receipts), server)
     return SERVICES
 
 

@@ -4,21 +4,21 @@
 2. `WarmPolls`: answers polls of warm jobs by itself.
 3. `Framed`: the request's id and trace; it has long polls and event streams held after the rest has let them in.
 4. `LiveDoor`: WebSockets.
-5. Starlette: errors in our form, CORS, routes made from the endpoints' declarations.
+5. `Browsers`: CORS.
+6. Starlette: errors in our form, routes made from the endpoints' declarations.
 """
 
 from collections.abc import Sequence
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.middleware import Middleware
-from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from mesh.errors import PagemeshError
 from services.gateway import problems
 from services.gateway.admission import Admission
+from services.gateway.browsers import Browsers, allowed_origins
 from services.gateway.credentials import Credentials
 from services.gateway.endpoints import AnyEndpoint, Desk
 from services.gateway.feed import Feed
@@ -32,24 +32,6 @@ from services.gateway.openapi import with_documents
 from services.gateway.settings import GatewaySettings
 from services.gateway.traffic import Traffic
 from services.gateway.warm import WarmPolls
-
-_READABLE_BY_BROWSERS = (
-    "API-Version",
-    "Content-Disposition",
-    "Content-Range",
-    "ETag",
-    "Idempotency-Replayed",
-    "Link",
-    "Location",
-    "Preference-Applied",
-    "RateLimit",
-    "RateLimit-Policy",
-    "Retry-After",
-    "X-RateLimit-Limit",
-    "X-RateLimit-Remaining",
-    "X-RateLimit-Reset",
-    "X-Request-ID",
-)
 
 
 def build(
@@ -68,7 +50,6 @@ def build(
     desk = Desk(credentials, admission, idempotency, settings.json_body_bytes)
     starlette = Starlette(
         routes=desk.routes(with_documents(endpoints)),
-        middleware=[_cors(settings)],
         exception_handlers={
             PagemeshError: problems.on_error,
             HTTPException: problems.on_http,
@@ -77,7 +58,7 @@ def build(
         },
     )
     starlette.router.redirect_slashes = False
-    door = LiveDoor(starlette, hub, credentials, admission, _origins(settings))
+    door = LiveDoor(Browsers(starlette, settings), hub, credentials, admission, allowed_origins(settings))
     framed = Framed(door, holding)
     return Counted(WarmPolls(framed, feed, access, credentials, admission), traffic)
 
@@ -93,18 +74,3 @@ class Counted:
         """Counts one and passes it on."""
         self._traffic.requests += 1
         await self._app(scope, receive, send)
-
-
-def _cors(settings: GatewaySettings) -> Middleware:
-    # Credentials are never allowed: tokens go by header, which needs none, and a wildcard forbids them.
-    return Middleware(
-        CORSMiddleware,
-        allow_origins=_origins(settings),
-        allow_methods=("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"),
-        allow_headers=("*",),
-        expose_headers=_READABLE_BY_BROWSERS,
-    )
-
-
-def _origins(settings: GatewaySettings) -> tuple[str, ...]:
-    return ("*",) if settings.environment == "development" else settings.cors_origins

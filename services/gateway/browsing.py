@@ -7,6 +7,7 @@ from functools import cached_property
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import orjson
 from starlette.responses import FileResponse, Response
@@ -14,10 +15,12 @@ from starlette.responses import FileResponse, Response
 from services.gateway import polling
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
 from services.gateway.openapi import DOCUMENTS
-from services.gateway.validation import NoBody, NoQuery
+from services.gateway.validation import LooseQuery, NoBody
 
 _PATH = "/docs"
 _FILES = ("index.css", "swagger-ui.css", "swagger-ui-bundle.js", "swagger-ui-standalone-preset.js", "favicon-32x32.png")
+# Swagger UI writes what it shows into the query.
+_OURS: dict[str, Any] = {"public": True, "counted": False, "standalone": True}
 # Nothing runs or loads but what this gateway serves; the page is in nobody's frame.
 _HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
@@ -63,24 +66,24 @@ class Browsing:
     def endpoints(self) -> list[AnyEndpoint]:
         """What this serves."""
         page = {200: Answer("The page.", media_types=("text/html",))}
-        files = [get(f"{_PATH}/{name}", self.file, "", {}, public=True, counted=False, listed=False) for name in _FILES]
+        files = [get(f"{_PATH}/{name}", self.file, "", {}, LooseQuery, **_OURS, listed=False) for name in _FILES]
         return [
-            get(_PATH, self.page, "This API to read and to try", page, public=True, counted=False),
-            get(f"{_PATH}/start.js", self.start, "", {}, public=True, counted=False, listed=False),
+            get(_PATH, self.page, "This API to read and to try", page, LooseQuery, **_OURS),
+            get(f"{_PATH}/start.js", self.start, "", {}, LooseQuery, **_OURS, listed=False),
             *files,
         ]
 
-    async def page(self, call: Call[NoBody, NoQuery]) -> Response:
+    async def page(self, call: Call[NoBody, LooseQuery]) -> Response:
         """The page."""
         return Response(_PAGE, headers={**_HEADERS, "cache-control": "no-cache"}, media_type="text/html")
 
-    async def start(self, call: Call[NoBody, NoQuery]) -> Response:
+    async def start(self, call: Call[NoBody, LooseQuery]) -> Response:
         """What starts Swagger UI on the page."""
         documents = [{"url": path.removeprefix("/"), "name": name} for path, (name, _) in DOCUMENTS.items()]
         script = _START % orjson.dumps(documents).decode()
         return Response(script, headers={**_HEADERS, "cache-control": "no-cache"}, media_type="text/javascript")
 
-    async def file(self, call: Call[NoBody, NoQuery]) -> Response:
+    async def file(self, call: Call[NoBody, LooseQuery]) -> Response:
         """One of the wheel's files."""
         headers = {**_HEADERS, "etag": self._etag, "cache-control": "public, max-age=3600"}
         if polling.matches(call.request.headers.get("if-none-match"), self._etag):

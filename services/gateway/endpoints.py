@@ -4,7 +4,7 @@ Routes and the OpenAPI document both come from here, so that neither can promise
 """
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Any, Generic, TypeVar
@@ -12,15 +12,16 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from mesh import scopes
 from mesh.identity import Identity
 from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
+from services.gateway.dry_runs import DryRun, Estimate, Valid, valid
 from services.gateway.fingerprints import Fingerprint
-from services.gateway.forms import FormEvent, form_events
+from services.gateway.forms import FormEvent, form_events, is_form
 from services.gateway.idempotency import Claim, Earlier, Idempotency, Origin, read_key, reused
 from services.gateway.problems import NOT_FOUND
 from services.gateway.traffic import ROUTE
@@ -29,7 +30,7 @@ from services.gateway.validation import NoBody, NoQuery, parse_json, read_json, 
 B = TypeVar("B", bound=BaseModel)
 Q = TypeVar("Q", bound=BaseModel)
 
-NAMES = frozenset({"provider"})
+NAMES = frozenset({"provider", "name"})
 """Path parameters that hold names; all others hold UUIDs."""
 _UUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 
@@ -47,6 +48,11 @@ class Call(Generic[B, Q]):
     origin: Origin = field(default_factory=Origin)
     """Gives new things their ids."""
     fingerprint: Fingerprint = field(default_factory=Fingerprint)
+
+    @property
+    def is_form(self) -> bool:
+        """Whether a multipart form comes with it."""
+        return is_form(self.request)
 
     def form(self) -> AsyncIterator[FormEvent]:
         """What the multipart form holds. Raises InvalidArgument, ClientDisconnect."""
@@ -84,8 +90,10 @@ class Endpoint(Generic[B, Q]):
     answers: Mapping[int, Answer]
     body: type[B]
     query: type[Q]
+    body_bytes: int | None = None
+    """The largest JSON body, where that is not the usual."""
     form: type[BaseModel] | None = None
-    """Fields of a multipart form with a `file`; the handler reads it."""
+    """Fields of a multipart form with a `file`; the handler reads it. With a `body` clients choose what they send."""
     urlencoded: type[BaseModel] | None = None
     """Parameters of a form without files; the handler reads it."""
     public: bool = False
@@ -93,6 +101,8 @@ class Endpoint(Generic[B, Q]):
     """What a token with a list of scopes must have; without one here only tokens without a list will do."""
     keyed: Keyed | None = None
     """Set where a repeat is answered as the first request was."""
+    estimate: Callable[[Call[B, Q]], Awaitable[Estimate]] | None = None
+    """Set where `?dry_run=true` has the call validated and estimated instead of carried out."""
     counted: bool = True
     """Whether it counts against the limits, of the address when it is public."""
     within_plan: bool = True
@@ -100,8 +110,19 @@ class Endpoint(Generic[B, Q]):
     problems: tuple[int, ...] = ()
     """Statuses of errors beside those that follow from the declaration."""
     request_headers: tuple[str, ...] = field(default=())
+    standalone: bool = False
+    """It needs nothing but this gateway, and so is never away."""
     listed: bool = True
     """Whether OpenAPI documents name it; what only a page of ours asks for is left out."""
+
+    def __post_init__(self) -> None:
+        """An endpoint with an estimate takes `dry_run` and may answer 200."""
+        if self.estimate is None:
+            return
+        query = DryRun if self.query is NoQuery else self.query
+        assert issubclass(query, DryRun), f"the query of {self.path} must derive from DryRun"
+        object.__setattr__(self, "query", query)
+        object.__setattr__(self, "answers", {200: Answer("A dry run: nothing was started.", Valid), **self.answers})
 
 
 AnyEndpoint = Endpoint[Any, Any]
@@ -123,25 +144,26 @@ class Desk:
         """The answer. Raises a PagemeshError."""
         caller = await self._admitted(endpoint, request)
         ids = _ids(request.path_params)
-        query = read_query(request.query_params, endpoint.query)
+        query = read_query(request.scope["query_string"], endpoint.query)
         raw, body = b"", NoBody()
-        if endpoint.body is not NoBody:
-            raw = await read_json(request, self._json_body_bytes)
+        if endpoint.body is not NoBody and not (endpoint.form and is_form(request)):
+            raw = await read_json(request, endpoint.body_bytes or self._json_body_bytes)
             body = parse_json(raw, endpoint.body)
         call = Call(request, body, query, caller, ids)
         key = read_key(request.headers) if endpoint.keyed else None
+        if endpoint.estimate is not None and query.dry_run:
+            return valid(await endpoint.estimate(call))  # never remembered: it made nothing
         return await (endpoint.handler(call) if key is None else self._once(endpoint, call, key, raw))
 
     async def _once(self, endpoint: AnyEndpoint, call: Call[Any, Any], key: str, raw: bytes) -> Response:
         scopes.require(call.identity, endpoint.scope)  # a replay asks no service
         fingerprint = Fingerprint(*_counting(endpoint, call))
-        if endpoint.form is None:
+        has_form = endpoint.form is not None and (endpoint.body is NoBody or call.is_form)
+        if not has_form:
             fingerprint.take_body(raw)
-        begun = await self._idempotency.begin(
-            _claim(endpoint, call, key), b"" if endpoint.form else fingerprint.digest()
-        )
+        begun = await self._idempotency.begin(_claim(endpoint, call, key), b"" if has_form else fingerprint.digest())
         if isinstance(begun, Earlier):
-            if endpoint.form is not None:
+            if has_form:
                 await _read_again(call, fingerprint, begun.content_bytes)
             return begun.replay(fingerprint.digest())
         keyed = replace(call, origin=begun.origin, fingerprint=fingerprint)
@@ -168,14 +190,17 @@ class Desk:
         by_method = {endpoint.method: endpoint for endpoint in group}
         if "GET" in by_method:
             by_method["HEAD"] = by_method["GET"]
-        allowed = ", ".join(sorted(by_method))
+        allowed = ", ".join(sorted((*by_method, "OPTIONS")))
 
         async def dispatch(request: Request) -> Response:
             request.scope[ROUTE] = path
             endpoint = by_method.get(request.method)
+            if request.method == "OPTIONS":  # RFC 9110, section 9.3.7; preflights are answered before they come here
+                return Response(status_code=204, headers={"allow": allowed})
             if endpoint is None:
                 raise HTTPException(405, f"This takes {allowed}.", {"allow": allowed})
-            return await self.serve(endpoint, request)
+            response = await self.serve(endpoint, request)
+            return await _head(response) if request.method == "HEAD" else response
 
         route = Route(path, dispatch)
         route.methods = set()  # all of them: `dispatch` refuses in our form
@@ -239,6 +264,17 @@ def delete(
 ) -> AnyEndpoint:
     """An endpoint that deletes."""
     return Endpoint("DELETE", path, handler, summary, answers, NoBody, NoQuery, **more)
+
+
+async def _head(response: Response) -> Response:
+    """The answer without its body, whose making, where it is made piece by piece, ends here."""
+    if not isinstance(response, StreamingResponse):
+        return response
+    if isinstance(response.body_iterator, AsyncGenerator):
+        await response.body_iterator.aclose()
+    head = Response(status_code=response.status_code)
+    head.raw_headers = response.raw_headers
+    return head
 
 
 def _ids(path_params: Mapping[str, Any]) -> dict[str, str]:

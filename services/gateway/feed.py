@@ -5,7 +5,7 @@ What it keeps is *warm*, good to answer a poll with, only as long as it can be t
 
 - an unfinished job for 2 s after it was last told or asked for, and only while the feed is connected; for up to 5 min
   as long as nothing that is told can have been missed (continuity.py);
-- a finished one for 60 s.
+- a finished one for 60 s, but for a failed one, which can be tried again: that counts as unfinished.
 
 Otherwise the next poll asks the record, once for all who wait. Messages may be lost or come twice or late: an older
 revision never replaces a newer one. A job that is told as gone, since its document was deleted, is forgotten at once.
@@ -29,7 +29,8 @@ FINISHED_SECONDS = 60.0
 _LOOK_AGAIN_SECONDS = 10.0
 _NO_HEADERS: Mapping[str, str] = {}
 _GONE_REMEMBERED = 1_000
-ENDED = frozenset({job_pb2.JOB_STATE_COMPLETED, job_pb2.JOB_STATE_FAILED, job_pb2.JOB_STATE_CANCELLED})
+_FINAL = frozenset({job_pb2.JOB_STATE_COMPLETED, job_pb2.JOB_STATE_CANCELLED})
+ENDED = _FINAL | {job_pb2.JOB_STATE_FAILED}
 
 Key = tuple[str, str]
 """Organization and job. Another organization's job is another key: as unknown as one that does not exist."""
@@ -74,8 +75,13 @@ class Entry:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing will change any more."""
+        """Whether nothing will change by itself any more."""
         return self.job.state in ENDED
+
+    @property
+    def final(self) -> bool:
+        """Whether nothing can change any more."""
+        return self.job.state in _FINAL
 
     @property
     def status(self) -> Status:
@@ -143,7 +149,7 @@ class Feed:
             for watcher in self._watchers:
                 watcher.told(job)
         known.known_at = time.monotonic()
-        known.fresh_until = known.known_at + (FINISHED_SECONDS if known.ended else UNFINISHED_SECONDS)
+        known.fresh_until = known.known_at + (FINISHED_SECONDS if known.final else UNFINISHED_SECONDS)
         self._entries.move_to_end(key)
         if len(self._entries) > self._capacity:
             self._entries.popitem(last=False)
@@ -152,7 +158,7 @@ class Feed:
     def warm(self, key: Key) -> Entry | None:
         """What is known of a job, where it can be trusted."""
         entry = self._entries.get(key)
-        if entry is None or not (entry.ended or self._connected()):
+        if entry is None or not (entry.final or self._connected()):
             return None
         if entry.fresh_until < time.monotonic() and not self._is_sure(entry):
             return None
@@ -216,7 +222,7 @@ class Feed:
 
     async def forget_unfinished(self) -> None:
         """Drops what may have changed while nothing was heard."""
-        for key in [key for key, entry in self._entries.items() if not entry.ended]:
+        for key in [key for key, entry in self._entries.items() if not entry.final]:
             self.forget(key)
         self._continuity.lost()
         self._count(False)

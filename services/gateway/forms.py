@@ -99,6 +99,11 @@ class _Parser:
         self.events.append(FormEnded())
 
 
+def is_form(request: Request) -> bool:
+    """Whether the request says that it holds a form."""
+    return parse_options_header(request.headers.get("content-type"))[0] == b"multipart/form-data"
+
+
 async def form_events(request: Request) -> AsyncIterator[FormEvent]:
     """What the form holds, in order; the last event is FormEnded. Raises InvalidArgument, ClientDisconnect."""
     kind, options = parse_options_header(request.headers.get("content-type"))

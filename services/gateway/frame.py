@@ -8,7 +8,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from mesh import context, telemetry
 from services.gateway import admission
-from services.gateway.surfaces.platform import API_VERSION
+from services.gateway.surfaces import version_of
 from services.gateway.traffic import HTTP_SECONDS, ROUTE
 
 
@@ -33,7 +33,7 @@ class Framed:
                 status = message["status"]
                 answer = MutableHeaders(scope=message)
                 answer[context.REQUEST_ID_KEY] = request_id
-                answer.setdefault("api-version", API_VERSION)
+                answer.setdefault("api-version", version_of(scope["path"]))
                 answer.raw.extend(admission.headers_of(scope))
             await send(message)
 

@@ -21,6 +21,7 @@ from services.gateway.visits import Visit
 from services.gateway.warm import VARY
 
 _HELD = "pagemesh.held"
+_NO_SCOPE: Scope = {"type": "http"}
 
 Run = Callable[[Visit, Send], Awaitable[None]]
 """Answers the request, however long that takes; ends soon after the visit has been ended. May raise a PagemeshError
@@ -111,6 +112,15 @@ class _Sending:
             message = {**message, "headers": [*message["headers"], VARY]}
         self.begun = True
         await self._send(message)
+
+
+async def send_whole(response: Response, send: Send) -> None:
+    """Sends a response that needs nothing of its request."""
+    await response(_NO_SCOPE, _no_receive, send)
+
+
+async def _no_receive() -> Message:
+    return {"type": "http.disconnect"}
 
 
 async def _until_left(receive: Receive, visit: Visit) -> None:

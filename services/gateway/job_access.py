@@ -42,4 +42,4 @@ class JobAccess:
 
 
 def _is_upload_of(job: job_pb2.Job, caller: Identity) -> bool:
-    return job.type == job_pb2.JOB_TYPE_TEXT_EXTRACTION and job.user_id == caller.user_id
+    return job.type != job_pb2.JOB_TYPE_ANALYSIS and job.user_id == caller.user_id

@@ -8,7 +8,7 @@ from pydantic import Field
 from starlette.datastructures import URL
 from starlette.responses import Response
 
-from services.gateway.validation import Query
+from services.gateway.validation import Query, WholeNumber
 
 T = TypeVar("T")
 
@@ -16,8 +16,8 @@ T = TypeVar("T")
 class PageQuery(Query):
     """Which page of a list."""
 
-    page: int = Field(default=1, ge=1, le=10_000_000, description="From 1.")
-    per_page: int = Field(default=20, ge=1, le=100)
+    page: WholeNumber = Field(default=1, ge=1, le=10_000_000, description="From 1.")
+    per_page: WholeNumber = Field(default=20, ge=1, le=100)
 
 
 def page_count(total: int, per_page: int) -> int:

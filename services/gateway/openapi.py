@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any
 
@@ -10,32 +11,22 @@ from pydantic import BaseModel, TypeAdapter
 from starlette.responses import Response
 
 from mesh.scopes import GRANTABLE
+from services.gateway import openapi_headers
 from services.gateway.endpoints import NAMES, Answer, AnyEndpoint, Call, get
-from services.gateway.surfaces.platform import API_VERSION, PREFIX
+from services.gateway.surfaces import version_of
+from services.gateway.surfaces.platform import PREFIX
 from services.gateway.surfaces.platform.shapes import Problem
-from services.gateway.validation import NoBody, NoQuery
+from services.gateway.validation import LooseQuery, NoBody, NoQuery
 
 DOCUMENTS = {"/openapi.json": ("All", ""), f"{PREFIX}/openapi.json": ("Platform", PREFIX)}
 """Where documents are, what each is called, and how the paths begin that it describes."""
 _REFERENCE = "#/components/schemas/{model}"
 _NAME, _UUID = {"type": "string"}, {"type": "string", "format": "uuid"}
+_JSON = "application/json"
+_KEY = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"  # HTTP takes blanks around a value away
+_NO_QUERY = (NoQuery, LooseQuery)
 _PARAMETER = re.compile(r"{(\w+)}")
-_HEADERS = {
-    "Content-Range": "Which bytes these are, of how many.",
-    "ETag": "Strong entity tag.",
-    "Idempotency-Key": "1 to 255 printable ASCII characters. For 24 hours the same request with the same key is not "
-    "carried out again but answered as it was the first time, with `Idempotency-Replayed: true`.",
-    "Idempotency-Replayed": "`true` when this is the first answer again.",
-    "If-None-Match": "Answers 304 while the entity tag is still the same.",
-    "If-Range": "Answers the range only if the entity tag is still the same.",
-    "Last-Event-ID": "The last event that was seen.",
-    "Link": "First, previous, next and last page (RFC 8288).",
-    "Location": "Where the status is.",
-    "Prefer": "`wait=N` (RFC 7240): holds the answer until the state changes or N seconds, at most 60, have passed.",
-    "Preference-Applied": "The preference that was honoured.",
-    "Range": "One range of bytes.",
-    "Retry-After": "Seconds until it is worth asking again.",
-}
+_MAY_EXPIRE = {"document_id", "job_id"}
 
 
 def with_documents(endpoints: Sequence[AnyEndpoint]) -> list[AnyEndpoint]:
@@ -46,16 +37,19 @@ def with_documents(endpoints: Sequence[AnyEndpoint]) -> list[AnyEndpoint]:
     async def serve(call: Call[NoBody, NoQuery]) -> Response:
         return Response(documents[call.request.url.path], media_type="application/json")
 
-    served = [get(path, serve, "This document", answers, public=True, counted=False) for path in DOCUMENTS]
+    served = [
+        get(path, serve, "This document", answers, public=True, counted=False, standalone=True) for path in DOCUMENTS
+    ]
     everything = [*endpoints, *served]
     listed = [one for one in everything if one.listed]
-    for path, (_, prefix) in DOCUMENTS.items():
-        documents[path] = orjson.dumps(document([one for one in listed if one.path.startswith(prefix)]))
+    for path, (name, prefix) in DOCUMENTS.items():
+        described = document([one for one in listed if one.path.startswith(prefix)], name, version_of(prefix or "/"))
+        documents[path] = orjson.dumps(described)
     return everything
 
 
-def document(endpoints: Sequence[AnyEndpoint]) -> dict[str, Any]:
-    """The OpenAPI document of some endpoints."""
+def document(endpoints: Sequence[AnyEndpoint], name: str, version: str) -> dict[str, Any]:
+    """The OpenAPI document of some endpoints, which it calls by a name."""
     schemas = _Schemas(endpoints)
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
@@ -63,13 +57,15 @@ def document(endpoints: Sequence[AnyEndpoint]) -> dict[str, Any]:
     return {
         "openapi": "3.1.0",
         "info": {
-            "title": "Pagemesh",
-            "version": API_VERSION,
+            "title": f"Pagemesh ({name})",
+            "version": version,
             "summary": "Turns documents into text, tables and answers with evidence.",
         },
+        "servers": [{"url": "/"}],
         "paths": paths,
         "components": {
             "schemas": schemas.definitions,
+            "headers": openapi_headers.components(),
             "securitySchemes": {
                 "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
                 "api_key": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
@@ -86,7 +82,7 @@ class _Schemas:
         for endpoint in endpoints:
             read = (endpoint.body, endpoint.query, endpoint.form, endpoint.urlencoded)
             told = (answer.json for answer in endpoint.answers.values())
-            types |= {kind: TypeAdapter(kind) for kind in (*read, *told) if kind not in (None, NoBody, NoQuery)}
+            types |= {kind: TypeAdapter(kind) for kind in (*read, *told) if kind not in (None, NoBody, *_NO_QUERY)}
         inputs = [(kind, "validation", adapter) for kind, adapter in types.items()]
         references, definitions = TypeAdapter.json_schemas(inputs, ref_template=_REFERENCE)  # type: ignore[arg-type]
         self._references = {kind: schema for (kind, _), schema in references.items()}
@@ -137,13 +133,16 @@ def _security(endpoint: AnyEndpoint) -> list[dict[str, list[str]]]:
 
 
 def _request_content(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
+    if endpoint.form is not None and endpoint.body is not NoBody:
+        either = replace(endpoint, form=None), replace(endpoint, body=NoBody)
+        return {kind: schema for one in either for kind, schema in _request_content(one, schemas).items()}
     if endpoint.form is not None:
-        form = schemas.inline(endpoint.form)
+        form = _without_null(schemas.inline(endpoint.form))
         file = {"type": "string", "format": "binary", "description": "PDF, PNG, JPEG or TIFF."}
         schema = {**form, "properties": {"file": file, **form["properties"]}, "required": ["file"]}
         return {"multipart/form-data": {"schema": schema}}
     if endpoint.urlencoded is not None:
-        return {"application/x-www-form-urlencoded": {"schema": schemas.inline(endpoint.urlencoded)}}
+        return {"application/x-www-form-urlencoded": {"schema": _without_null(schemas.inline(endpoint.urlencoded))}}
     if endpoint.body is not NoBody:
         return {"application/json": {"schema": schemas.of(endpoint.body)}}
     return {}
@@ -154,47 +153,75 @@ def _parameters(endpoint: AnyEndpoint, schemas: _Schemas) -> list[dict[str, Any]
     parameters: list[dict[str, Any]] = [
         {"name": name, "in": "path", "required": True, "schema": _NAME if name in NAMES else _UUID} for name in named
     ]
-    if endpoint.query is not NoQuery:
-        query = schemas.inline(endpoint.query)
+    if endpoint.query not in _NO_QUERY:
+        query = _without_null(schemas.inline(endpoint.query))
         parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in query["properties"].items()]
-    key = [_header_parameter("Idempotency-Key", minLength=1, maxLength=255)] if endpoint.keyed else []
+    key = [_header_parameter("Idempotency-Key", minLength=1, maxLength=255, pattern=_KEY)] if endpoint.keyed else []
     return [*parameters, *map(_header_parameter, endpoint.request_headers), *key]
 
 
-def _header_parameter(name: str, **limits: int) -> dict[str, Any]:
-    return {"name": name, "in": "header", "description": _HEADERS[name], "schema": {"type": "string", **limits}}
+def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a query or form, whose values come as text: what may be left out can never be null."""
+    properties = {name: _of_text(property_) for name, property_ in schema["properties"].items()}
+    return {**schema, "properties": properties}
+
+
+def _of_text(schema: dict[str, Any]) -> dict[str, Any]:
+    kept = {name: value for name, value in schema.items() if name != "anyOf" and (name, value) != ("default", None)}
+    choices = [choice for choice in schema.get("anyOf", ()) if choice != {"type": "null"}]
+    if len(choices) == 1:
+        return {**choices[0], **kept}
+    return {**kept, "anyOf": choices} if choices else kept
+
+
+def _header_parameter(name: str, **limits: int | str) -> dict[str, Any]:
+    text = openapi_headers.description(name)
+    return {"name": name, "in": "header", "description": text, "schema": {"type": "string", **limits}}
 
 
 def _responses(endpoint: AnyEndpoint, schemas: _Schemas) -> dict[str, Any]:
-    more = ("Idempotency-Replayed",) if endpoint.keyed else ()
-    responses = {str(status): _response(answer, schemas, more) for status, answer in endpoint.answers.items()}
-    problem = {"application/json": {"schema": schemas.of(Problem)}}
+    counted = openapi_headers.COUNTED if endpoint.counted else ()
+    replayed = ("Idempotency-Replayed",) if endpoint.keyed else ()
+    responses = {
+        str(status): _response(status, answer, schemas, (*replayed, *counted))
+        for status, answer in endpoint.answers.items()
+    }
+    problem = {_JSON: {"schema": schemas.of(Problem)}}
     for status in sorted(_problems(endpoint)):
-        responses.setdefault(str(status), {"description": HTTPStatus(status).phrase, "content": problem})
+        told = {"description": HTTPStatus(status).phrase, "headers": openapi_headers.referred(status)}
+        responses.setdefault(str(status), {**told, "content": problem})
     return responses
 
 
-def _response(answer: Answer, schemas: _Schemas, more_headers: tuple[str, ...]) -> dict[str, Any]:
-    content: dict[str, Any] = {media_type: {"schema": {"type": "string"}} for media_type in answer.media_types}
+def _response(status: int, answer: Answer, schemas: _Schemas, more_headers: tuple[str, ...]) -> dict[str, Any]:
+    content: dict[str, Any] = {media_type: {"schema": _schema_of(media_type)} for media_type in answer.media_types}
     if answer.json is not None:
-        content["application/json"] = {"schema": schemas.of(answer.json)}
-    response: dict[str, Any] = {"description": answer.description}
-    if content:
-        response["content"] = content
-    if headers := (*answer.headers, *more_headers):
-        response["headers"] = {name: {"description": _HEADERS[name], "schema": {"type": "string"}} for name in headers}
-    return response
+        content[_JSON] = {"schema": schemas.of(answer.json)}
+    response: dict[str, Any] = {
+        "description": answer.description,
+        "headers": openapi_headers.referred(status, *answer.headers, *more_headers),
+    }
+    return {**response, "content": content} if content else response
+
+
+def _schema_of(media_type: str) -> dict[str, str]:
+    return {"type": "object" if media_type.endswith("json") else "string"}
 
 
 def _problems(endpoint: AnyEndpoint) -> set[int]:
-    statuses = {*endpoint.problems, 500, 503}
+    statuses = {*endpoint.problems, 500}
+    if not endpoint.standalone:
+        statuses.add(503)
     if not endpoint.public:
         statuses |= {401, 403}
     if endpoint.counted:
         statuses.add(429)
-    if _PARAMETER.search(endpoint.path):
+    named = set(_PARAMETER.findall(endpoint.path))
+    if named - NAMES:
         statuses.add(404)
-    if endpoint.query is not NoQuery:
+    if named & _MAY_EXPIRE:
+        statuses.add(410)
+    if not issubclass(endpoint.query, LooseQuery):
         statuses.add(422)
     if endpoint.keyed:
         statuses |= {400, 409, 422}

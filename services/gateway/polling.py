@@ -8,6 +8,7 @@ import re
 
 LONGEST_WAIT_SECONDS = 60
 _WAIT = re.compile(r'\s*wait\s*=\s*"?(\d{1,6})"?\s*(?:;.*)?', re.IGNORECASE)
+# Before anything was measured.
 _TEXT_PAGE_SECONDS = 0.02
 _OCR_PAGE_SECONDS = 0.7
 _LONGEST_RETRY_SECONDS = 30
@@ -36,14 +37,16 @@ def preferred_wait(prefer: str | None) -> int | None:
     return None
 
 
-def retry_seconds(text_pages_left: int, ocr_pages_left: int) -> int:
-    """When to poll again: 1 to 30 seconds, growing with the pages that are left to read."""
-    seconds = text_pages_left * _TEXT_PAGE_SECONDS + ocr_pages_left * _OCR_PAGE_SECONDS
-    return max(1, min(_LONGEST_RETRY_SECONDS, round(seconds)))
+def retry_seconds(seconds_left: int | None, text_pages_left: int, ocr_pages_left: int) -> int:
+    """When to poll again, after 1 to 30 seconds: when the work is expected to be done.
+
+    Where nobody can expect anything yet, by the pages that are left to read.
+    """
+    if seconds_left is None:
+        seconds_left = round(reading_seconds(text_pages_left, ocr_pages_left))
+    return max(1, min(_LONGEST_RETRY_SECONDS, seconds_left))
 
 
-def seconds_left(elapsed_seconds: float, progress: int) -> int | None:
-    """Time to completion at the rate so far; None until there is a rate to go by."""
-    if progress < 5 or elapsed_seconds < 1.0:
-        return None
-    return round(elapsed_seconds * (100 - progress) / progress)
+def reading_seconds(text_pages: int, ocr_pages: int) -> float:
+    """About how long it takes to read so many pages."""
+    return text_pages * _TEXT_PAGE_SECONDS + ocr_pages * _OCR_PAGE_SECONDS

@@ -36,11 +36,13 @@ _REASON_STATUS = {
     "FILE_TOO_LARGE": 413,
     "INVALID_FILE_TYPE": 400,
     "EMPTY_FILE": 400,
+    "EXPIRED": 410,
     "BODY_TOO_LARGE": 413,
     "UNSUPPORTED_MEDIA_TYPE": 415,
     "RANGE_NOT_SATISFIABLE": 416,
     VALIDATION: 422,
     "IDEMPOTENCY_KEY_REUSED": 422,
+    "ADDRESS_NOT_ALLOWED": 422,
 }
 _BLAMED_FIELD = {
     "WEAK_PASSWORD": "password",
@@ -57,7 +59,11 @@ NOT_FOUND = errors.NotFound("There is no such thing.")
 
 def invalid(details: Mapping[str, str]) -> errors.InvalidArgument:
     """The error of a request whose fields are wrong: field → what is wrong with it."""
-    error = errors.InvalidArgument("Some fields are not valid.", VALIDATION)
+    return _blaming("Some fields are not valid.", VALIDATION, details)
+
+
+def _blaming(message: str, reason: str, details: Mapping[str, str]) -> errors.InvalidArgument:
+    error = errors.InvalidArgument(message, reason)
     error.details = dict(details)  # not as keyword arguments: clients name fields as they like, "message" for one
     return error
 
@@ -92,6 +98,8 @@ def _worded(error: errors.PagemeshError) -> errors.PagemeshError:
         return invalid({field: error.message})
     if error.reason == "INVALID_ARGUMENT" and "field" in error.details:
         return invalid({error.details["field"]: error.message})
+    if error.reason == "ADDRESS_NOT_ALLOWED" and "field" in error.details:
+        return _blaming(error.message, error.reason, {error.details["field"]: error.message})
     if isinstance(error, errors.NotFound) and error.reason == "NOT_FOUND":
         return NOT_FOUND
     if status_of(error) == HTTPStatus.INTERNAL_SERVER_ERROR:

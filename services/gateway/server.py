@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import uvicorn
 from starlette.types import ASGIApp
 
+from services.gateway.http_protocol import HttpProtocol
 from services.gateway.live.protocol import MESSAGE_BYTES, LiveProtocol
 from services.gateway.settings import GatewaySettings
 
@@ -40,7 +41,7 @@ class HttpServer:
             app,
             host=settings.http_host,
             port=settings.http_port,
-            http="httptools",
+            http=HttpProtocol,
             ws=LiveProtocol,
             ws_max_size=MESSAGE_BYTES,
             ws_ping_interval=settings.live_ping_seconds,

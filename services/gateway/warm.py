@@ -41,12 +41,11 @@ class WarmPolls:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers a warm poll, or passes the request on."""
-        if scope["type"] != "http" or not await self._served(scope, send):
+        if not await self._served(scope, send):
             await self._app(scope, receive, send)
 
     async def _served(self, scope: Scope, send: Send) -> bool:
-        path = scope["path"]
-        if not path.startswith(_PATH) or len(path) != _LENGTH or scope["method"] != "GET":
+        if not _is_poll(scope):
             return False
         headers = dict(scope["headers"])
         caller = self._caller(headers)
@@ -79,6 +78,13 @@ class WarmPolls:
             return False
         await _answer(entry, headers, verdict.headers(), send)
         return True
+
+
+def _is_poll(scope: Scope) -> bool:
+    path = scope.get("path", "")
+    if not path.startswith(_PATH) or len(path) != _LENGTH or scope["type"] != "http":
+        return False
+    return bool(scope["method"] == "GET" and not scope["query_string"])  # there are no parameters; the long way says so
 
 
 async def _answer(entry: Entry, headers: dict[bytes, bytes], limits: Headers, send: Send) -> None:

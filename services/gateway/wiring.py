@@ -16,6 +16,7 @@ from pagemesh.results.v1 import job_pb2, results_pb2, usage_pb2
 from services.gateway import app
 from services.gateway.admission import Admission
 from services.gateway.browsing import Browsing
+from services.gateway.callbacks import CallbackPolicy
 from services.gateway.credentials import Credentials
 from services.gateway.exchange import KeyExchange
 from services.gateway.feed import Feed
@@ -39,12 +40,19 @@ from services.gateway.surfaces.platform.analyses import Analyses
 from services.gateway.surfaces.platform.api_keys import ApiKeys
 from services.gateway.surfaces.platform.clients import Clients
 from services.gateway.surfaces.platform.documents import Documents
+from services.gateway.surfaces.platform.erasures import Erasures
 from services.gateway.surfaces.platform.health import Health
+from services.gateway.surfaces.platform.job_control import JobControl
 from services.gateway.surfaces.platform.jobs import Jobs
 from services.gateway.surfaces.platform.pages import Pages
 from services.gateway.surfaces.platform.provider_keys import ProviderKeys
 from services.gateway.surfaces.platform.sign_in import SignIn
 from services.gateway.surfaces.platform.usage import UsageReport
+from services.gateway.surfaces.platform.webhooks import Webhooks
+from services.gateway.surfaces.runs.runs import Runs
+from services.gateway.surfaces.tasks.acceptance import Acceptance
+from services.gateway.surfaces.tasks.tasks import Tasks
+from services.gateway.surfaces.tasks.templates import Templates
 from services.gateway.traffic import Traffic
 
 _USAGE = "usage.read"
@@ -83,6 +91,9 @@ class Gateway:
         readiness = Readiness(self._checks())
         terms = Terms(settings.idempotency_seconds, settings.idempotency_lease_seconds)
         idempotency = Idempotency(entries, Sealing(settings.idempotency_secret.get_secret_value()), terms)
+        callbacks = CallbackPolicy(settings.allowed_private_networks)
+        acceptance = Acceptance(neighbours, organizations, usage, settings, callbacks)
+        self.runs = Runs(neighbours, organizations, usage, settings, callbacks)
         surfaces = (
             Accounts(neighbours, revocations),
             SignIn(neighbours, revocations),
@@ -91,11 +102,17 @@ class Gateway:
             Clients(neighbours, revocations),
             OAuth(neighbours, revocations, settings.public_url),
             organizations_surface.Organizations(neighbours, revocations, organizations),
-            Documents(neighbours, organizations, usage, blobs, self.feed, settings),
+            Documents(neighbours, organizations, usage, blobs, self.feed, settings, callbacks),
             Pages(neighbours),
             Jobs(neighbours, self.feed, access),
-            Analyses(neighbours, self.feed),
+            Analyses(neighbours, self.feed, callbacks),
+            JobControl(neighbours, self.feed),
+            Webhooks(neighbours, callbacks),
+            Tasks(neighbours, organizations, acceptance, self.feed, access),
+            Templates(neighbours),
+            self.runs,
             UsageReport(usage),
+            Erasures(neighbours),
             Health(neighbours, readiness, self.traffic, settings.environment),
             Browsing(),
         )

@@ -9,9 +9,11 @@ from pagemesh.results.v1.outcome_pb2 import Failure
 from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.work.v1.sandbox_pb2 import ReadFrame, ReadRequest
 from services.ingest.faults import DocumentFault, PageFault
-from services.ingest.inspection import inspect_document
+from services.ingest.inspection import SMALL_DOCUMENT_PAGES, inspect_document
 from services.ingest.pdf import OpenPage
+from services.ingest.plain_text import read_text, split, text_pages
 from services.ingest.searchable import searchable_pdf
+from services.ingest.sniff import PLAIN_TEXT
 from services.ingest.text import ExtractionMode, extract_pages, read_or_fault
 
 _MODES: dict[int, ExtractionMode] = {
@@ -37,6 +39,17 @@ def _told(frames: Iterator[ReadFrame]) -> Iterator[bytes]:
 
 
 def _inspect(request: ReadRequest) -> Iterator[ReadFrame]:
+    return _inspect_text(request) if request.mime_type == PLAIN_TEXT else _inspect_file(request)
+
+
+def _inspect_text(request: ReadRequest) -> Iterator[ReadFrame]:
+    pieces = split(read_text(request.path))
+    yield ReadFrame(inspected=DocumentInspected(pages=[PageInfo() for _ in pieces]))
+    if request.read_small and len(pieces) <= SMALL_DOCUMENT_PAGES:
+        yield from map(_frame, text_pages(pieces, range(1, len(pieces) + 1)))
+
+
+def _inspect_file(request: ReadRequest) -> Iterator[ReadFrame]:
     read: list[ReadFrame] = []
 
     def visit(page: OpenPage, number: int) -> None:
@@ -62,6 +75,9 @@ def _mode(request: ReadRequest) -> ExtractionMode:
 
 
 def _read(request: ReadRequest, numbers: Iterable[int]) -> Iterator[ReadFrame]:
+    if request.mime_type == PLAIN_TEXT:
+        yield from map(_frame, text_pages(split(read_text(request.path)), numbers))
+        return
     for page in extract_pages(request.path, numbers, _mode(request), request.password or None):
         yield _frame(page)
 

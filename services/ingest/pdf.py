@@ -2,6 +2,7 @@
 
 import ctypes
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -52,9 +53,13 @@ def opened(path: str | Path, password: str | None = None, max_pages: int = MAX_P
 
 
 def _open(path: str | Path, password: str | None) -> pdfium.PdfDocument:
+    # pypdfium2 follows links to a name; a file that has none is opened here.
+    nameless = os.fdopen(os.open(path, os.O_RDONLY), "rb") if str(path).startswith("/proc/") else None
     try:
-        return pdfium.PdfDocument(path, password=password)
+        return pdfium.PdfDocument(nameless or path, password=password, autoclose=True)
     except pdfium.PdfiumError as error:
+        if nameless is not None:
+            nameless.close()
         raise _open_fault(error.err_code, password) from error
 
 

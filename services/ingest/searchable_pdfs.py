@@ -14,7 +14,7 @@ from pagemesh.results.v1.outcome_pb2 import Failure
 from pagemesh.results.v1.page_pb2 import Page, PageSource
 from pagemesh.results.v1.results_pb2 import GetDocumentRequest, StreamPagesRequest
 from pagemesh.work.v1.sandbox_pb2 import ReadFrame, ReadRequest
-from services.ingest.sniff import PDF
+from services.ingest.sniff import PDF, PLAIN_TEXT
 from services.ingest.worker import TOO_MUCH
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class SearchablePdfs:
         if document.state != DocumentState.DOCUMENT_STATE_COMPLETED:
             state = DocumentState.Name(document.state).removeprefix("DOCUMENT_STATE_").lower()
             raise IllegalState("The document has not been read, so there is nothing to search in.", state=state)
+        if document.mime_type == PLAIN_TEXT:
+            raise IllegalState("The document is a text and has no pages to show.", "INVALID_FILE_TYPE")
         return document
 
     async def _recognized(self, document_id: str) -> list[Page]:

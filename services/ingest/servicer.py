@@ -1,7 +1,9 @@
 """Proto ⇄ domain."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -18,11 +20,13 @@ from pagemesh.ingest.v1.ingest_pb2 import (
     UploadResponse,
 )
 from pagemesh.ingest.v1.ingest_pb2_grpc import IngestServiceServicer
+from pagemesh.ingest.v1.preview_pb2 import PreviewConfig, PreviewRequest, PreviewResponse
 from pagemesh.ocr.v1.ocr_pb2 import ListEnginesRequest
 from pagemesh.results.v1.job_pb2 import Document
 from pagemesh.results.v1.results_pb2 import Arrival, SubmitJobRequest
 from services.ingest import upload
 from services.ingest.arrival import Arrivals
+from services.ingest.preview import Previews
 from services.ingest.searchable_pdfs import SearchablePdfs
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 
 _LANGUAGES_SECONDS = 30.0
 _AWAY_SECONDS = 3.0
+_HEARD_SECONDS = 2.0
 
 
 class Languages:
@@ -75,8 +80,10 @@ class IngestServicer(IngestServiceServicer):
         languages: Languages,
         arrivals: Arrivals,
         searchable: SearchablePdfs,
+        previews: Previews,
     ) -> None:
         self._searchable = searchable
+        self._previews = previews
         self._blobs = blobs
         self._arrivals = arrivals
         self._jobs = jobs
@@ -89,8 +96,10 @@ class IngestServicer(IngestServiceServicer):
         # Both before anything is stored.
         document_id = owned(organization_id, config.document_id, "document_id")
         to_uuid(config.job_id, "job_id")
-        await self._languages.require(config.job.languages)
-        stored = await upload.store(self._blobs, organization_id, _chunks(config, request_iterator), config.max_bytes)
+        async with _heard_out(request_iterator):
+            await self._languages.require(config.job.languages)
+            chunks = _chunks(config, request_iterator)
+            stored = await upload.store(self._blobs, organization_id, chunks, config.max_bytes, config.plain_text)
         arrival = await self._arrivals.read(str(document_id), stored, config.job)
         try:
             response = await client.call(self._jobs.SubmitJob, _submission(config, stored, arrival))
@@ -100,7 +109,8 @@ class IngestServicer(IngestServiceServicer):
             raise
         if response.document.storage_key != stored.key:  # a repeat: the first upload is the document
             await self._blobs.delete(stored.key)
-        return UploadResponse(document=response.document, job=response.job)
+        run = response.run if response.HasField("run") else None
+        return UploadResponse(document=response.document, job=response.job, run=run)
 
     async def SearchablePdf(
         self, request: SearchablePdfRequest, context: "Context"
@@ -108,6 +118,32 @@ class IngestServicer(IngestServiceServicer):
         """See the proto."""
         async for piece in self._searchable.of(request.document_id):
             yield SearchablePdfResponse(chunk=piece)
+
+    async def Preview(self, request_iterator: AsyncIterator[PreviewRequest], context: "Context") -> PreviewResponse:
+        """See the proto."""
+        first = await anext(aiter(request_iterator), None)
+        if first is None or not first.HasField("config"):
+            raise InvalidArgument("The first message is the config.", field="config")
+        config = first.config
+        async with _heard_out(request_iterator):
+            await self._languages.require(config.job.languages)
+            return await self._previews.of(config, _chunks(config, request_iterator))
+
+
+@asynccontextmanager
+async def _heard_out(requests: AsyncIterator[UploadRequest] | AsyncIterator[PreviewRequest]) -> AsyncIterator[None]:
+    """Takes for a moment what is still sent before a refusal goes out.
+
+    A caller in the middle of sending would hear from gRPC that the call was cancelled, and not why.
+    """
+    try:
+        yield
+    except PagemeshError:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_HEARD_SECONDS):
+                async for _ in requests:
+                    continue
+        raise
 
 
 async def _config(requests: AsyncIterator[UploadRequest]) -> UploadConfig:
@@ -117,7 +153,9 @@ async def _config(requests: AsyncIterator[UploadRequest]) -> UploadConfig:
     return first.config
 
 
-async def _chunks(config: UploadConfig, requests: AsyncIterator[UploadRequest]) -> AsyncIterator[bytes]:
+async def _chunks(
+    config: UploadConfig | PreviewConfig, requests: AsyncIterator[UploadRequest] | AsyncIterator[PreviewRequest]
+) -> AsyncIterator[bytes]:
     yield config.head
     config.ClearField("head")  # a large file's need not stay while the rest comes
     async for request in requests:
@@ -136,5 +174,11 @@ def _submission(config: UploadConfig, stored: upload.Stored, arrival: Arrival | 
         storage_key=stored.key,
     )
     return SubmitJobRequest(
-        document=document, job_id=config.job_id, config=config.job, priority=config.priority, arrival=arrival
+        document=document,
+        job_id=config.job_id,
+        config=config.job,
+        priority=config.priority,
+        arrival=arrival,
+        job_type=config.job_type,
+        run=config.run if config.HasField("run") else None,
     )

@@ -6,6 +6,8 @@ PDF: Final = "application/pdf"
 PNG: Final = "image/png"
 JPEG: Final = "image/jpeg"
 TIFF: Final = "image/tiff"
+PLAIN_TEXT: Final = "text/plain"
+"""Never told by content: only of texts that were announced as such."""
 MIME_TYPES: Final = frozenset({PDF, PNG, JPEG, TIFF})
 
 # Readers accept a PDF header anywhere in the first 1024 bytes (PDF Reference 1.7, appendix H, note 13).

@@ -1,18 +1,27 @@
-"""Taking a file in: hashed, measured and sniffed while it streams, stored durably, then submitted."""
+"""Taking a file or a text in: hashed, measured and told apart while it streams, stored durably, then submitted."""
 
+import codecs
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import IO
 from uuid import uuid4
 
 from mesh.blobs import Blobs, BlobWriter
 from mesh.errors import InvalidArgument, TooMuch
-from services.ingest.sniff import sniff
+from services.ingest.sniff import PLAIN_TEXT, sniff
 
 SNIFF_BYTES = 1024
-_SUFFIXES = {"application/pdf": ".pdf", "image/png": ".png", "image/jpeg": ".jpg", "image/tiff": ".tiff"}
+MAX_CHARACTERS = 1_000_000
+_SUFFIXES = {
+    "application/pdf": ".pdf",
+    "image/png": ".png",
+    "image/jpeg": ".jpg",
+    "image/tiff": ".tiff",
+    PLAIN_TEXT: ".txt",
+}
 
 
 @dataclass(frozen=True)
@@ -25,17 +34,17 @@ class Stored:
     sha256: str
 
 
-async def store(blobs: Blobs, organization_id: str, chunks: AsyncIterator[bytes], max_bytes: int) -> Stored:
+async def store(
+    blobs: Blobs, organization_id: str, chunks: AsyncIterator[bytes], max_bytes: int, plain_text: bool = False
+) -> Stored:
     """Stores the bytes under a new key; nothing stays behind when this raises.
 
-    Raises InvalidArgument EMPTY_FILE or INVALID_FILE_TYPE, TooMuch FILE_TOO_LARGE as soon as a byte is too many,
-    Unavailable.
+    Raises InvalidArgument EMPTY_FILE or INVALID_FILE_TYPE, also of plain text that is no UTF-8, TooMuch FILE_TOO_LARGE
+    as soon as a byte, or a character of plain text, is too many, Unavailable.
     """
-    async with aclosing(_measured(chunks, max_bytes)) as measured:  # type: ignore[type-var]  # a generator it is
-        first = await _head(measured)
-        mime_type = sniff(first[:SNIFF_BYTES])
-        if mime_type is None:
-            raise InvalidArgument("The content is no PDF, PNG, JPEG or TIFF.", "INVALID_FILE_TYPE")
+    checked = _decodable(chunks) if plain_text else chunks
+    async with aclosing(_measured(checked, max_bytes)) as measured:  # type: ignore[type-var]  # a generator it is
+        first, mime_type = (await _head(measured), PLAIN_TEXT) if plain_text else await _recognized(measured)
         key = f"originals/{organization_id}/{uuid4()}{_SUFFIXES[mime_type]}"
         digest = hashlib.sha256()
         async with blobs.writer(key) as writer:
@@ -43,10 +52,35 @@ async def store(blobs: Blobs, organization_id: str, chunks: AsyncIterator[bytes]
     return Stored(key, mime_type, size, digest.hexdigest())
 
 
+async def spool(file: IO[bytes], chunks: AsyncIterator[bytes], max_bytes: int) -> str:
+    """Writes the bytes to a file that nobody keeps; their type by content. Raises as `store`."""
+    async with aclosing(_measured(chunks, max_bytes)) as measured:  # type: ignore[type-var]  # a generator it is
+        first, mime_type = await _recognized(measured)
+        file.write(first)
+        async for chunk in measured:
+            file.write(chunk)
+    file.flush()
+    return mime_type
+
+
 def display_name(sent: str) -> str:
     """The sent name without folders and control characters, at most 255 characters."""
     name = PurePath(sent.replace("\\", "/")).name
     return "".join(character for character in name if character.isprintable())[:255] or "document"
+
+
+async def _decodable(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The chunks of a text in UTF-8, its characters counted."""
+    decoder, count = codecs.getincrementaldecoder("utf-8")(), 0
+    try:
+        async for chunk in chunks:
+            count += len(decoder.decode(chunk))
+            if count > MAX_CHARACTERS:
+                raise TooMuch(f"The text has more than {MAX_CHARACTERS} characters.", "FILE_TOO_LARGE")
+            yield chunk
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise InvalidArgument("The text is no UTF-8.", "INVALID_FILE_TYPE") from error
 
 
 async def _measured(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
@@ -58,6 +92,14 @@ async def _measured(chunks: AsyncIterator[bytes], max_bytes: int) -> AsyncIterat
             raise TooMuch(f"The file is larger than {limit} MiB.", "FILE_TOO_LARGE", limit_bytes=str(max_bytes))
         if chunk:
             yield chunk
+
+
+async def _recognized(chunks: AsyncIterator[bytes]) -> tuple[bytes, str]:
+    first = await _head(chunks)
+    mime_type = sniff(first[:SNIFF_BYTES])
+    if mime_type is None:
+        raise InvalidArgument("The content is no PDF, PNG, JPEG or TIFF.", "INVALID_FILE_TYPE")
+    return first, mime_type
 
 
 async def _head(chunks: AsyncIterator[bytes]) -> bytes:

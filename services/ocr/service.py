@@ -8,6 +8,7 @@ import grpc
 
 from mesh.blobs import Blobs
 from mesh.bus import Bus
+from mesh.cancellations import Cancellations
 from mesh.sandbox import Limits, Sandbox
 from mesh.server import MeshServer, ServiceSpec
 from mesh.tasks import give_up, handler
@@ -34,9 +35,8 @@ async def serve(settings: OcrSettings, stop: asyncio.Event) -> None:
         bus, _ = await asyncio.gather(Bus.connect(settings), sandbox.start())
         blobs = Blobs(settings.storage_url)
         reader = PageReader(sandbox, blobs)
-        spec = WorkerSpec(
-            "ocr", handler(bus, NAME, reader.recognize), give_up(bus, NAME), settings.ocr_processes, prefetch=1
-        )
+        handle = handler(bus, NAME, reader.recognize, await Cancellations.heard_by(bus))
+        spec = WorkerSpec("ocr", handle, give_up(bus, NAME), settings.ocr_processes, prefetch=1)
         worker = Worker(bus, spec)
         await worker.start()
         engine = await asyncio.to_thread(_engine, settings, data)

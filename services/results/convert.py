@@ -42,13 +42,16 @@ def document_message(record: DocumentRecord) -> Document:
         metadata=record.metadata,
         created_at=timestamp(record.created_at),
         updated_at=timestamp(record.updated_at),
+        hidden=record.hidden,
     )
 
 
 def job_message(record: JobRecord) -> Job:
-    """A job for a caller of its organization; the password stays inside."""
+    """A job for a caller of its organization; the password stays inside, and what its template says."""
     config = job_config(record)
     config.ClearField("password")
+    if config.analysis.HasField("template"):
+        config.analysis.template.ClearField("pieces")
     job = Job(
         id=str(record.id),
         organization_id=str(record.organization_id),
@@ -66,13 +69,15 @@ def job_message(record: JobRecord) -> Job:
         pages_ocr=record.pages_ocr,
         attempts=record.attempts,
         revision=record.revision,
+        estimated_seconds_left=record.estimated_seconds_left,
         started_at=timestamp(record.started_at),
         completed_at=timestamp(record.completed_at),
         created_at=timestamp(record.created_at),
         updated_at=timestamp(record.updated_at),
     )
-    if record.result is not None and record.state == "completed":
+    if record.result is not None and record.state in ("completed", "cancelled"):
         job.result.CopyFrom(ParseDict(record.result, JobResult(), ignore_unknown_fields=True))
+        job.pages_spent.extend(record.result.get("pages_spent", ()))
     if record.error is not None:
         job.error.CopyFrom(Failure(code=record.error.code, message=record.error.message))
     return job
@@ -88,9 +93,9 @@ def config_record(config: JobConfig) -> dict[str, Any]:
     return MessageToDict(config, preserving_proto_field_name=True)
 
 
-def analysis_config_record(config: AnalysisConfig) -> dict[str, Any]:
+def analysis_config_record(config: AnalysisConfig, callback_url: str = "") -> dict[str, Any]:
     """What is asked of an analysis, as the record keeps it."""
-    return {"analysis": MessageToDict(config, preserving_proto_field_name=True)}
+    return config_record(JobConfig(analysis=config, callback_url=callback_url))
 
 
 def page_record(outcome: PageOutcome) -> PageRecord:
@@ -144,6 +149,8 @@ def analysis_record(job: JobRecord, outcome: AnalysisOutcome) -> AnalysisRecord:
         total_tokens=outcome.token_usage.total_tokens,
         cost_usd=outcome.cost_usd if outcome.HasField("cost_usd") else None,
         prompt_sha256=outcome.prompt_sha256,
+        template=config.get("template", {}).get("name", ""),
+        template_version=config.get("template", {}).get("version", 0),
         started_at=job.started_at or job.created_at,
     )
 
@@ -166,4 +173,7 @@ def analysis_message(record: AnalysisRecord) -> Analysis:
         prompt_sha256=record.prompt_sha256,
         started_at=timestamp(record.started_at),
         created_at=timestamp(record.created_at),
+        template=record.template,
+        template_version=record.template_version,
+        engine=record.engine,
     )

@@ -13,7 +13,7 @@ from google.protobuf.message import DecodeError
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from mesh import context
+from mesh import context, dead
 from mesh.blobs import Blobs
 from mesh.bus import MESSAGE_ID, Bus
 from mesh.errors import Unavailable
@@ -22,6 +22,7 @@ from mesh.streams import fact_subject
 from mesh.tasks import failure
 from mesh.worker import MAX_DELIVERIES
 from pagemesh.work.v1.work_pb2 import Fact
+from services.results.forecast import Forecast
 from services.results.outbox import Outbox
 from services.results.recording import Received, Recording
 from services.results.status import StatusFeed
@@ -37,12 +38,15 @@ _HAND_BACK_SECONDS = 5.0
 class Intake:
     """Takes facts in until cancelled."""
 
-    def __init__(self, bus: Bus, store: Store, blobs: Blobs, outbox: Outbox, status: StatusFeed) -> None:
+    def __init__(
+        self, bus: Bus, store: Store, blobs: Blobs, outbox: Outbox, status: StatusFeed, forecast: Forecast
+    ) -> None:
         self._bus = bus
         self._store = store
         self._blobs = blobs
         self._outbox = outbox
         self._status = status
+        self._forecast = forecast
         self._queue: asyncio.Queue[Msg] = asyncio.Queue()
         self._stopping = False
         self._consumer = PullConsumer(bus, "FACTS", "results", "facts.>", 2 * _BATCH, self._queue.put_nowait)
@@ -86,10 +90,14 @@ class Intake:
     async def _record(self, batch: list[Msg]) -> None:
         received = [_received(message) for message in batch]
         async with self._store.transaction() as tables:
-            recording = Recording(tables, self._blobs)
+            recording = Recording(tables, self._blobs, self._forecast.seconds_left)
             await recording.take(received)
+        self._forecast.note(recording.done, recording.tasks)
         self._outbox.hand_out(recording.tasks)
         await self._status.tell(recording.jobs)
+        for key in recording.orphans:
+            with suppress(Unavailable):
+                await self._blobs.delete(key)
         for message in batch:
             with suppress(NatsError):  # it comes again, and changes nothing
                 await message.ack()
@@ -102,7 +110,7 @@ class Intake:
                 await message.nak(delay=_HAND_BACK_SECONDS)
                 return
             message_id = (message.headers or {}).get(MESSAGE_ID, message.reply)
-            await self._bus.publish("dead.fact", message.data, f"dead.{message_id}")
+            await self._bus.publish(*dead.copy(dead.FACT, message.data), f"dead.{message_id}")
             await self._fail_task(message.data)
             await message.ack()
 

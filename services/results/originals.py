@@ -2,15 +2,23 @@
 
 import re
 from typing import TypeVar
+from urllib.parse import unquote, urlsplit
 from uuid import UUID
 
 from mesh.errors import Forbidden, InvalidArgument
 from mesh.identity import Identity
 from mesh.ids import owned
+from pagemesh.ingest.v1.fetch_pb2 import DocumentFetched
 from pagemesh.results.v1.job_pb2 import Document
 from services.results.records import DocumentRecord
 
-_SUFFIXES = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg", "image/tiff": "tiff"}
+_SUFFIXES = {
+    "application/pdf": "pdf",
+    "image/png": "png",
+    "image/jpeg": "jpg",
+    "image/tiff": "tiff",
+    "text/plain": "txt",
+}
 _LONGEST_NAME = 255
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 # As `ingest` makes them; no key leads anywhere else.
@@ -41,6 +49,35 @@ def new_document(caller: Identity, sent: Document) -> DocumentRecord:
         sha256=_checked(sent.sha256, _SHA256.fullmatch(sent.sha256), "sha256"),
         storage_key=_own_key(sent, caller.organization_id),
     )
+
+
+def suggested_name(address: str) -> str:
+    """What a document is called until it is fetched: the last part of its address."""
+    name = unquote(urlsplit(address).path.rpartition("/")[2])
+    return "".join(character for character in name if character.isprintable())[:_LONGEST_NAME] or "document"
+
+
+def unfetched_document(caller: Identity, document_id: UUID, name: str) -> DocumentRecord:
+    """The record of a document that is to be fetched, under the name that its address suggests. Raises Forbidden."""
+    return DocumentRecord(
+        id=document_id,
+        organization_id=UUID(caller.organization_id),
+        user_id=account(caller),
+        filename=str(document_id),
+        original_filename=name,
+        file_size=0,
+        mime_type="application/octet-stream",
+        sha256="",
+        storage_key="",
+    )
+
+
+def fetched_document(document: DocumentRecord, fact: DocumentFetched) -> None:
+    """Tells the record what was fetched."""
+    document.filename = f"{document.id}.{_SUFFIXES.get(fact.mime_type, 'bin')}"
+    document.original_filename = fact.filename or document.original_filename
+    document.file_size, document.mime_type = fact.size, fact.mime_type
+    document.sha256, document.storage_key = fact.sha256, fact.storage_key
 
 
 def _suffix(sent: Document) -> str:

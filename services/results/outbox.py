@@ -16,6 +16,7 @@ from mesh.errors import PagemeshError, Unavailable
 from mesh.streams import fact_subject, work_subject
 from mesh.tasks import failure
 from services.results import work
+from services.results.stopping import Stopping
 from services.results.store import Store
 from services.results.store.tasks import TaskRecord
 
@@ -66,7 +67,7 @@ class Outbox:
         async with self._slots:
             try:
                 _, sequence = await self._bus.publish(
-                    subject, work.message(task), message_id(task), _PUBLISH_SECONDS, task.headers
+                    subject, work.message(task), work.message_id(task), _PUBLISH_SECONDS, task.headers
                 )
             except PagemeshError as error:
                 log.warning("task not published yet", extra={"task": str(task.id), "error": error.message})
@@ -88,13 +89,15 @@ class Reconciler:
     """Publishes again whatever is unfinished and neither waits nor is worked on.
 
     A work queue keeps a message until it is acknowledged, and a worker acknowledges only after its facts are durable.
-    So a task is live while its message is in the stream, or its facts wait to be taken in.
+    So a task is live while its message is in the stream, or its facts wait to be taken in. Tasks that nobody wants any
+    more are taken back, also when whoever stopped them died at it.
     """
 
-    def __init__(self, bus: Bus, store: Store, outbox: Outbox) -> None:
+    def __init__(self, bus: Bus, store: Store, outbox: Outbox, stopping: Stopping) -> None:
         self._bus = bus
         self._store = store
         self._outbox = outbox
+        self._stopping = stopping
         self._missing: dict[str, float] = {}
 
     async def run(self) -> None:
@@ -118,7 +121,8 @@ class Reconciler:
             return 0
         unpublished = [task for task in due if task.sequence is None]
         self._outbox.hand_out(unpublished)
-        published = [task for task in due if task.sequence is not None]
+        await self._stopping.again([task for task in due if task.withdrawn])
+        published = [task for task in due if task.sequence is not None and not task.withdrawn]
         held = await asyncio.gather(*(self._held(task) for task in published))
         missing = [task for task, alive in zip(published, held, strict=True) if not alive]
         lost = self._surely_lost(missing, await self._bus.depth("FACTS") == 0) if missing else []
@@ -127,13 +131,13 @@ class Reconciler:
         return len(due)
 
     async def _held(self, task: TaskRecord) -> bool:
-        return await self._bus.holds("WORK", task.sequence or 0, message_id(task))
+        return await self._bus.holds("WORK", task.sequence or 0, work.message_id(task))
 
     def _surely_lost(self, missing: Sequence[TaskRecord], no_facts_wait: bool) -> list[TaskRecord]:
         """Those of the tasks whose facts cannot be on their way, or have been so for too long."""
         now = time.monotonic()
         self._missing = {key: since for key, since in self._missing.items() if now - since < _REMEMBER_SECONDS}
-        waited = {task.id: now - self._missing.setdefault(message_id(task), now) for task in missing}
+        waited = {task.id: now - self._missing.setdefault(work.message_id(task), now) for task in missing}
         return [task for task in missing if no_facts_wait or waited[task.id] > _ON_THE_WAY_SECONDS]
 
     async def _publish_again(self, lost: Sequence[TaskRecord]) -> None:
@@ -153,8 +157,3 @@ class Reconciler:
                 await tables.tasks.check_all()
         except Unavailable:
             log.warning("tasks not suspected: the database is away")
-
-
-def message_id(task: TaskRecord) -> str:
-    """The id under which the broker knows this attempt."""
-    return f"{task.id}.{task.attempt}"

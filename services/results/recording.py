@@ -3,7 +3,8 @@
 Statements are per batch, not per job, since trips to the database are most of what taking in a fact costs.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
@@ -11,9 +12,11 @@ from mesh import pages as packing
 from mesh.blobs import Blobs
 from mesh.errors import NotFound
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
+from pagemesh.ingest.v1.fetch_pb2 import DocumentFetched
 from pagemesh.results.v1.outcome_pb2 import PageOutcome
 from pagemesh.work.v1.work_pb2 import Fact
 from services.results import convert, pipeline, work
+from services.results.originals import fetched_document
 from services.results.pipeline import Ending
 from services.results.records import DocumentRecord, JobRecord, NewTask, PageRecord, PageToRead, Problem
 from services.results.store import Transaction
@@ -38,37 +41,56 @@ class _Case:
     headers: dict[str, str]
     outcomes: list[PageOutcome] = field(default_factory=list)
     wanted: list[NewTask] = field(default_factory=list)
+    is_fetched: bool = False
+    """The document has just got its original."""
 
-    def read(self) -> None:
-        """Applies inspections and collects outcomes, in the order of the facts."""
+    def read(self, closed: Collection[str], settled: Iterable[int]) -> None:
+        """Applies inspections and collects outcomes, in the order of the facts; failures of closed tasks are none."""
         for fact in self.facts:
-            if fact.HasField("inspected"):
-                self._inspected(fact.inspected)
-                self.outcomes += fact.inspected.outcomes
-            elif fact.HasField("extracted"):
-                self.outcomes += fact.extracted.outcomes
-            elif fact.HasField("recognized"):
-                self.outcomes.append(fact.recognized.outcome)
+            if fact.HasField("fetched"):
+                self._fetched(fact.fetched)
+            elif fact.HasField("inspected"):
+                self._inspected(fact.inspected, settled)
+            is_closed = fact.task_id in closed
+            self.outcomes += (one for one in _outcomes(fact) if not (is_closed and _is_failure(one)))
 
-    def _inspected(self, fact: DocumentInspected) -> None:
+    def _fetched(self, fact: DocumentFetched) -> None:
+        pipeline.begun(self.job)
+        if fact.storage_key and (wanted := pipeline.fetched(self.job)):
+            self.wanted += wanted
+            self.is_fetched = True
+            fetched_document(self.document, fact)
+
+    def _inspected(self, fact: DocumentInspected, settled: Iterable[int]) -> None:
         self.document.metadata = dict(fact.metadata)
         pages = [PageToRead(number, page.needs_ocr) for number, page in enumerate(fact.pages, start=1)]
-        read = frozenset(outcome.number for outcome in fact.outcomes)
+        read = frozenset([*(outcome.number for outcome in fact.outcomes), *settled])
         self.wanted += pipeline.inspected(self.job, pages, read)
 
     def update_document(self) -> None:
         """The document as its reading job leaves it."""
-        if self.job.type == "text_extraction":
+        if self.job.reads:
             self.document.state = pipeline.document_state(self.job)
             self.document.page_count = self.job.pages_total or None
 
 
-class Recording:
-    """Takes facts of many jobs; afterwards `jobs` have changed and `tasks` are to be handed out."""
+Estimate = Callable[[JobRecord], int | None]
+"""Seconds that a job will still take."""
 
-    def __init__(self, tables: Transaction, blobs: Blobs) -> None:
+
+class Recording:
+    """Takes facts of many jobs; afterwards `jobs` have changed and `tasks` are to be handed out.
+
+    `done` says by kind of task how much was done: pages, or tasks where these have none. `orphans` are keys of fetched
+    originals that nobody wants any more.
+    """
+
+    def __init__(self, tables: Transaction, blobs: Blobs, estimate: Estimate) -> None:
+        self.orphans: list[str] = []
         self.jobs: list[JobRecord] = []
         self.tasks: list[TaskRecord] = []
+        self.done: Counter[str] = Counter()
+        self._estimate = estimate
         self._tables = tables
         self._blobs = blobs
 
@@ -85,20 +107,49 @@ class Recording:
                 if not job.ended
             ]
         )
+        kept = {document.storage_key for _, document in locked.values()}
+        fetched = (one.fact.fetched.storage_key for group in by_job.values() for one in group)
+        self.orphans += [key for key in fetched if key and key not in kept]
 
     async def take_first(self, job: JobRecord, document: DocumentRecord, received: Received) -> None:
         """Records the fact of a job that this same transaction has made."""
         await self._take([_Case(job, document, [received.fact], received.headers)])
 
+    async def decide(
+        self, job: JobRecord, document: DocumentRecord, wanted: Iterable[NewTask], headers: dict[str, str]
+    ) -> None:
+        """Records what a person decided of a job that this transaction holds, and the work that it wants."""
+        await self._save([_Case(job, document, [], headers, wanted=list(wanted))], ())
+
+    async def end(self, changed: Iterable[tuple[JobRecord, DocumentRecord]]) -> None:
+        """Records jobs that this transaction holds and a person has ended, and what follows from that."""
+        await self._save([_Case(job, document, [], {}) for job, document in changed], ())
+
     async def _take(self, cases: Sequence[_Case]) -> None:
+        facts = [fact for case in cases for fact in case.facts]
+        self.done.update(kind for fact in facts for kind in _done(fact))
+        closed = await self._closed(facts)
         for case in cases:
-            case.read()
+            case.read(closed, await self._settled_before(case.job))
+            if case.is_fetched:
+                await self._tables.documents.fetched(case.document)
         await self._settle([(case, await self._pages(case)) for case in cases])
         unfinished = await self._close_tasks(cases)
         for case in cases:
             await self._finish(case)
         done = {UUID(fact.task_id) for case in cases for fact in case.facts if fact.last}
         await self._save(cases, done - unfinished)
+
+    async def _closed(self, facts: Iterable[Fact]) -> set[str]:
+        """Tasks that tell of failures and are not open any more: what failed may have been opened for another try."""
+        telling = {fact.task_id for fact in facts if any(map(_is_failure, _outcomes(fact)))}
+        opened = await self._tables.tasks.get({UUID(task_id) for task_id in telling}) if telling else {}
+        return {task_id for task_id in telling if UUID(task_id) not in opened}
+
+    async def _settled_before(self, job: JobRecord) -> tuple[int, ...]:
+        """Pages that a job which was tried again need not read."""
+        is_retried = job.stage == "queued" and job.pages_done > 0
+        return (await self._tables.pages.spent(job.document_id)).pages if is_retried else ()
 
     async def _pages(self, case: _Case) -> list[PageRecord]:
         return [await self._page(outcome) for outcome in case.outcomes]
@@ -157,9 +208,10 @@ class Recording:
     async def _save(self, cases: Sequence[_Case], done: Collection[UUID]) -> None:
         for case in cases:
             case.update_document()
+            case.job.estimated_seconds_left = self._estimate(case.job)
         waited_for = await self._tables.jobs.save_all(
             [case.job for case in cases],
-            [case.document for case in cases if case.job.type == "text_extraction"],
+            [case.document for case in cases if case.job.reads],
             done,
         )
         self.jobs += [case.job for case in cases]
@@ -183,6 +235,28 @@ class Recording:
             case.wanted += pipeline.document_read(case.job, ended[case.document.id])
         if cases:
             await self._save(cases, ())
+
+
+def _outcomes(fact: Fact) -> Iterator[PageOutcome]:
+    if fact.HasField("inspected"):
+        yield from fact.inspected.outcomes
+    elif fact.HasField("extracted"):
+        yield from fact.extracted.outcomes
+    elif fact.HasField("recognized"):
+        yield fact.recognized.outcome
+
+
+def _done(fact: Fact) -> list[str]:
+    """The kind of task that the fact comes of, once for each unit that was done."""
+    if fact.HasField("inspected"):
+        return ["inspect"]
+    if fact.HasField("analyzed"):
+        return ["analyze"]
+    return [("ocr" if fact.HasField("recognized") else "extract") for _ in _outcomes(fact)]
+
+
+def _is_failure(outcome: PageOutcome) -> bool:
+    return outcome.WhichOneof("end") != "content"
 
 
 def _may_leave_pages(fact: Fact) -> bool:

@@ -34,6 +34,8 @@ class DocumentRecord:
     metadata: dict[str, str] = field(default_factory=dict)
     created_at: datetime | None = None
     updated_at: datetime | None = None
+    hidden: bool = False
+    """In no list and no search; only services can reach it."""
 
 
 @dataclass
@@ -45,10 +47,11 @@ class JobRecord:
     user_id: UUID
     document_id: UUID
     type: str
-    """`text_extraction` or `analysis`."""
+    """`text_extraction`, `analysis`, `text_task` or `tagging`."""
     priority: int
     config: dict[str, Any]
-    """`mode`, `languages`, `password`, and `analysis` with `analysis_type`, `prompt`, `options`."""
+    """`mode`, `languages`, `password`, `callback_url`, `analysis` with `analysis_type`, `prompt`, `options`, and until
+    the original is stored `fetch`: a `pagemesh.work.v1.FetchTask` as JSON."""
     state: str = "pending"
     """`pending`, `running`, `completed`, `failed` or `cancelled`."""
     stage: str = "queued"
@@ -63,6 +66,8 @@ class JobRecord:
     error: Problem | None = None
     attempts: int = 0
     revision: int = 1
+    estimated_seconds_left: int | None = None
+    """None until rates were measured, and once it has ended."""
     started_at: datetime | None = None
     completed_at: datetime | None = None
     created_at: datetime | None = None
@@ -72,6 +77,11 @@ class JobRecord:
     def ended(self) -> bool:
         """Nothing changes it any more."""
         return self.state in TERMINAL
+
+    @property
+    def reads(self) -> bool:
+        """It reads its document; other jobs wait for that."""
+        return self.type != "analysis"
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,15 @@ class PageRecord:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """What was read of a document whose reading is stopped."""
+
+    pages: tuple[int, ...]
+    ocr_pages: int
+    failures: tuple[tuple[int, Problem], ...] = ()
+
+
+@dataclass(frozen=True)
 class AnalysisRecord:
     """An analysis that was made."""
 
@@ -110,7 +129,29 @@ class AnalysisRecord:
     total_tokens: int
     cost_usd: float | None
     prompt_sha256: str
+    template: str = ""
+    template_version: int = 0
     started_at: datetime | None = None
+    created_at: datetime | None = None
+    engine: str = ""
+    """Engines that read the document; drawn from its pages."""
+
+
+@dataclass(frozen=True)
+class TemplateRecord:
+    """A version of a template; `version` is 0 until it is recorded."""
+
+    name: str
+    description: str
+    instructions: str
+    output_schema: dict[str, Any] | None
+    model: str
+    variables: list[dict[str, Any]]
+    """`name`, `description`, `default`, `required` each."""
+    user_id: UUID
+    request_id: UUID | None = None
+    """Derives from what the caller chose to repeat the making by."""
+    version: int = 0
     created_at: datetime | None = None
 
 
@@ -127,7 +168,7 @@ class NewTask:
     """Work to hand out."""
 
     kind: str
-    """`inspect`, `extract`, `ocr` or `analyze`."""
+    """`fetch`, `inspect`, `extract`, `ocr` or `analyze`."""
     pages: tuple[int, ...] = ()
 
 

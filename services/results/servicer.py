@@ -19,23 +19,29 @@ from mesh.streams import status_subject
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
 from pagemesh.results.v1 import results_pb2 as pb
 from pagemesh.results.v1 import usage_pb2
+from pagemesh.results.v1.erasures_pb2 import Erasure as ErasureMessage
+from pagemesh.results.v1.job_control_pb2 import CancelJobRequest, CancelJobResponse, RetryJobRequest, RetryJobResponse
 from pagemesh.results.v1.job_pb2 import DocumentState, Job, JobState, JobType
 from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.results.v1.results_pb2_grpc import DocumentServiceServicer, JobServiceServicer
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceServicer
 from services.results import convert, pipeline
+from services.results.control import Control
+from services.results.document_eraser import DocumentEraser
+from services.results.erasure import Erasure
+from services.results.fields import choice, wait, window
 from services.results.metering import EPOCH
 from services.results.originals import account, new_document
+from services.results.planning import Planner
 from services.results.records import DocumentRecord, JobRecord, PageRecord
+from services.results.run_reading import RunReader
 from services.results.sharing import Sharing
-from services.results.status import StatusFeed
 from services.results.store import Store
 from services.results.store.search import harmless
 from services.results.submission import Arrived, Submission
+from services.results.tombstones import message, missing
 
 if TYPE_CHECKING:
-    from google.protobuf.internal.enum_type_wrapper import _EnumTypeWrapper as EnumTypeWrapper
-
     Context = grpc.aio.ServicerContext[Any, Any]
 
 _WATCH_SECONDS = 2.0
@@ -48,8 +54,20 @@ _MAX_SEARCH = 500
 class JobServicer(JobServiceServicer):
     """Jobs."""
 
-    def __init__(self, store: Store, submission: Submission, bus: Bus, sealer: Sealer, sharing: Sharing) -> None:
+    def __init__(
+        self,
+        store: Store,
+        submission: Submission,
+        control: Control,
+        planner: Planner,
+        bus: Bus,
+        sealer: Sealer,
+        sharing: Sharing,
+    ) -> None:
         self._store = store
+        self._control = control
+        self._runs = RunReader(store)
+        self._planner = planner
         self._sharing = sharing
         self._submission = submission
         self._sealer = sealer
@@ -64,10 +82,16 @@ class JobServicer(JobServiceServicer):
         """See the proto."""
         caller = identity.current()
         document = new_document(caller, request.document)
-        job = _new_job(caller, request.job_id, document.id, "text_extraction", request.priority)
+        kind = _reading_kind(request.job_type)
+        document.hidden = kind in pipeline.HIDING or request.run.HasField("text")
+        job = _new_job(caller, request.job_id, document.id, kind, request.priority)
         job.config = convert.config_record(request.config)
-        document, job = await self._submission.read(document, job, self._arrived(request))
-        return pb.SubmitJobResponse(document=convert.document_message(document), job=convert.job_message(job))
+        plan = self._planner.sent(caller, request, document.id)
+        document, job = await self._submission.read(document, job, self._arrived(request), plan)
+        response = pb.SubmitJobResponse(document=convert.document_message(document), job=convert.job_message(job))
+        if plan:
+            response.run.CopyFrom(await self._runs.recorded(plan))
+        return response
 
     def _arrived(self, request: pb.SubmitJobRequest) -> Arrived | None:
         """What ingest vouches for; whatever somebody else made up is as good as nothing."""
@@ -80,8 +104,12 @@ class JobServicer(JobServiceServicer):
         """See the proto."""
         document_id = to_uuid(request.document_id, "document_id")
         job = _new_job(identity.current(), request.job_id, document_id, "analysis", request.priority)
-        job.config = convert.analysis_config_record(request.config)
-        started = await self._submission.analyse(job, await self._sharing.owner())
+        job.config = convert.analysis_config_record(request.config, request.callback_url)
+        owner = await self._sharing.owner()
+        try:
+            started = await self._submission.analyse(job, owner)
+        except NotFound as error:
+            raise await missing(self._store, job.organization_id, document_id, owner) from error
         return pb.SubmitAnalysisResponse(job=convert.job_message(started))
 
     async def GetJob(self, request: pb.GetJobRequest, context: "Context") -> pb.GetJobResponse:
@@ -103,38 +131,51 @@ class JobServicer(JobServiceServicer):
                 if job.state in _ENDED or self._closing:
                     return
                 # Status may get lost with the broker; looking now and then costs little.
-                await _wait(changed, _WATCH_SECONDS)
+                await wait(changed, _WATCH_SECONDS)
         finally:
             await listening.unsubscribe()
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: "Context") -> pb.ListJobsResponse:
         """See the proto."""
-        limit, offset = _window(request.page, request.per_page)
-        state = _choice(JobState, request.state, "JOB_STATE_", "state")
-        kind = _choice(JobType, request.type, "JOB_TYPE_", "type")
+        limit, offset = window(request.page, request.per_page)
+        state = choice(JobState, request.state, "JOB_STATE_", "state")
+        kind = choice(JobType, request.type, "JOB_TYPE_", "type")
         document_id = to_uuid(request.document_id, "document_id") if request.document_id else None
         owner = await self._sharing.owner()
         async with self._store.reading() as tables:
             jobs, total = await tables.jobs.list(_organization(), owner, state, kind, document_id, limit, offset)
         return pb.ListJobsResponse(jobs=[convert.job_message(job) for job in jobs], total=total)
 
+    async def CancelJob(self, request: CancelJobRequest, context: "Context") -> CancelJobResponse:
+        """See the proto."""
+        job_id, owner = to_uuid(request.job_id, "job_id"), await self._sharing.owner()
+        job = await self._control.cancel(_organization(), job_id, owner, request.is_repeat)
+        return CancelJobResponse(job=convert.job_message(job))
+
+    async def RetryJob(self, request: RetryJobRequest, context: "Context") -> RetryJobResponse:
+        """See the proto."""
+        job_id, owner = to_uuid(request.job_id, "job_id"), await self._sharing.owner()
+        job = await self._control.retry(_organization(), job_id, owner, request.is_repeat)
+        return RetryJobResponse(job=convert.job_message(job))
+
     async def _job(self, job_id: str) -> Job:
         owner = await self._sharing.owner()
         async with self._store.reading() as tables:
             job = await tables.jobs.get(_organization(), to_uuid(job_id, "job_id"), owner)
         if job is None:
-            raise NotFound("There is no such job.")
+            raise await missing(self._store, _organization(), to_uuid(job_id, "job_id"), owner, "job")
         return convert.job_message(job)
 
 
 class DocumentServicer(DocumentServiceServicer):
     """Documents, their pages and analyses."""
 
-    def __init__(self, store: Store, blobs: Blobs, status: StatusFeed, sharing: Sharing) -> None:
+    def __init__(self, store: Store, blobs: Blobs, control: Control, sharing: Sharing, erasure: Erasure) -> None:
         self._store = store
         self._sharing = sharing
+        self._erasure = erasure
         self._blobs = blobs
-        self._status = status
+        self._control = control
 
     async def GetDocument(self, request: pb.GetDocumentRequest, context: "Context") -> pb.GetDocumentResponse:
         """See the proto."""
@@ -147,10 +188,10 @@ class DocumentServicer(DocumentServiceServicer):
 
     async def ListDocuments(self, request: pb.ListDocumentsRequest, context: "Context") -> pb.ListDocumentsResponse:
         """See the proto."""
-        limit, offset = _window(request.page, request.per_page)
-        state = _choice(DocumentState, request.state, "DOCUMENT_STATE_", "state")
-        sort = _choice(pb.DocumentSort, request.sort, "DOCUMENT_SORT_", "sort")
-        place = _choice(pb.SearchIn, request.search_in, "SEARCH_IN_", "search_in")
+        limit, offset = window(request.page, request.per_page)
+        state = choice(DocumentState, request.state, "DOCUMENT_STATE_", "state")
+        sort = choice(pb.DocumentSort, request.sort, "DOCUMENT_SORT_", "sort")
+        place = choice(pb.SearchIn, request.search_in, "SEARCH_IN_", "search_in")
         if len(request.search) > _MAX_SEARCH:
             raise InvalidArgument(f"search has at most {_MAX_SEARCH} characters.", field="search")
         search, owner = _text(request.search), await self._sharing.owner()
@@ -179,25 +220,25 @@ class DocumentServicer(DocumentServiceServicer):
         """See the proto."""
         organization_id, document_id = _organization(), to_uuid(request.document_id, "document_id")
         owner = await self._sharing.owner()
-        async with self._store.transaction() as tables:
-            jobs = await tables.jobs.of_document(organization_id, document_id)
-            job_ids = [job.id for job in jobs]
-            # The reading job, then the others, then the document: as everywhere, so that two transactions never wait
-            # for each other.
-            locked = await tables.jobs.lock([job.id for job in jobs if job.type == "text_extraction"])
-            locked |= await tables.jobs.lock([job.id for job in jobs if job.type != "text_extraction"])
-            running = [job for job, _ in locked.values() if not job.ended]
-            if not await tables.documents.delete(organization_id, document_id, owner):
-                raise NotFound("There is no such document.")
-            for job in running:
-                pipeline.cancelled(job)
-            await tables.jobs.save_all(running, [], [])
-        await self._status.tell_gone(organization_id, job_ids)
+        found = await self._control.delete(organization_id, document_id, owner)
+        if request.erase:
+            return pb.DeleteDocumentResponse(erasure=await self._erased(organization_id, document_id, owner))
+        if not found:
+            raise await missing(self._store, organization_id, document_id, owner)
         return pb.DeleteDocumentResponse()
+
+    async def _erased(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> ErasureMessage:
+        """What was hidden a moment ago or before, a repeat's included, erased by now. Raises NotFound."""
+        async with self._store.reading() as tables:
+            if not await tables.remains.is_hidden(organization_id, document_id, owner):
+                known = await tables.erasures.of_owner(organization_id, document_id, owner)
+                if known is None or known.id != document_id:
+                    raise NotFound("There is no such document.")
+        return message(await self._erasure.erase_now(DocumentEraser.kind, document_id))
 
     async def ListPages(self, request: pb.ListPagesRequest, context: "Context") -> pb.ListPagesResponse:
         """See the proto."""
-        limit, offset = _window(request.page, request.per_page)
+        limit, offset = window(request.page, request.per_page)
         document = await self._document(request.document_id)
         async with self._store.reading() as tables:
             pages, total = await tables.pages.list(document.id, limit, offset)
@@ -227,11 +268,11 @@ class DocumentServicer(DocumentServiceServicer):
         return pb.ListAnalysesResponse(analyses=[convert.analysis_message(one) for one in analyses])
 
     async def _document(self, document_id: str) -> DocumentRecord:
-        owner = await self._sharing.owner()
+        owner, hidden = await self._sharing.owner(), identity.current().role == "service"
         async with self._store.reading() as tables:
-            document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"), owner)
+            document = await tables.documents.get(_organization(), to_uuid(document_id, "document_id"), owner, hidden)
         if document is None:
-            raise NotFound("There is no such document.")
+            raise await missing(self._store, _organization(), to_uuid(document_id, "document_id"), owner)
         return document
 
     async def _page(self, page: PageRecord, include_lines: bool) -> Page:
@@ -275,29 +316,13 @@ def _new_job(caller: identity.Identity, job_id: str, document_id: UUID, kind: st
     )
 
 
-def _choice(kind: "EnumTypeWrapper[Any]", number: int, prefix: str, field: str) -> str:
-    """The enumeration's name as the record spells it; empty when not said."""
-    if number and number not in kind.values():
-        raise InvalidArgument(f"{field} has no such value.", field=field)
-    return kind.Name(number).removeprefix(prefix).lower() if number else ""
+def _reading_kind(number: "JobType.ValueType") -> str:
+    kind = choice(JobType, number, "JOB_TYPE_", "job_type") or "text_extraction"
+    if kind == "analysis":
+        raise InvalidArgument("An analysis reads no document.", field="job_type")
+    return kind
 
 
 def _text(value: str) -> str:
     """The text as PostgreSQL can compare it: it has no NUL character, so nothing of that name is there."""
     return value.replace("\0", "\ufffd")
-
-
-def _window(page: int, per_page: int) -> tuple[int, int]:
-    page, per_page = page or 1, per_page or 20
-    if page < 1 or not 1 <= per_page <= 100:
-        raise InvalidArgument("page is at least 1, per_page from 1 to 100.", field="page")
-    return per_page, (page - 1) * per_page
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return
-    finally:
-        event.clear()

@@ -10,12 +10,15 @@ from mesh.errors import IllegalState, NotFound, PagemeshError
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
 from pagemesh.work.v1.work_pb2 import Fact
 from services.results import pipeline, work
+from services.results.forecast import Forecast
 from services.results.outbox import Outbox
+from services.results.planning import RunPlan
 from services.results.recording import Received, Recording
 from services.results.records import DocumentRecord, JobRecord
 from services.results.status import StatusFeed
 from services.results.store import Store, Transaction
 from services.results.store.tasks import TaskRecord
+from services.results.webhooks.callbacks import Callbacks
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +35,23 @@ class Arrived:
 
 @dataclass(frozen=True)
 class _New:
-    """A document that nobody has recorded yet, with its reading job and the job's first task."""
+    """A document that nobody has recorded yet, with its reading job, the job's first task and the run that asks for it.
+
+    With a run, `insert` is more than one statement.
+    """
 
     document: DocumentRecord
     job: JobRecord
     task: TaskRecord
+    run: RunPlan | None = None
 
     async def insert(self, tables: Transaction, seconds: float = 0.0) -> bool:
+        inserted = await self._insert(tables, seconds)
+        if inserted and self.run is not None:
+            await self.run.insert_waiting(tables, self.job)
+        return inserted
+
+    async def _insert(self, tables: Transaction, seconds: float) -> bool:
         values = {"task_id": self.task.id, "kind": self.task.kind, "lane": self.task.lane, "payload": self.task.payload}
         return await tables.jobs.submit(self.document, self.job, values, self.task.headers, seconds)
 
@@ -55,29 +68,51 @@ class _New:
 class Submission:
     """Starts jobs."""
 
-    def __init__(self, store: Store, blobs: Blobs, outbox: Outbox, status: StatusFeed) -> None:
+    def __init__(
+        self,
+        store: Store,
+        blobs: Blobs,
+        outbox: Outbox,
+        status: StatusFeed,
+        forecast: Forecast,
+        callbacks: Callbacks,
+    ) -> None:
+        self._callbacks = callbacks
         self._store = store
         self._blobs = blobs
         self._outbox = outbox
         self._status = status
+        self._forecast = forecast
 
     async def read(
-        self, document: DocumentRecord, job: JobRecord, arrived: Arrived | None = None
+        self, document: DocumentRecord, job: JobRecord, arrived: Arrived | None = None, run: RunPlan | None = None
     ) -> tuple[DocumentRecord, JobRecord]:
         """Records a document, its reading job and what is known of it already; a repeat answers what the first made.
 
-        Raises IllegalState when the ids belong to something else, Unavailable.
+        Raises InvalidArgument for a URL that may not be called back, IllegalState when the ids belong to something
+        else, Unavailable.
         """
+        return await self.begin(document, job, arrived, run) or await self._repeated(document, job)
+
+    async def begin(
+        self, document: DocumentRecord, job: JobRecord, arrived: Arrived | None = None, run: RunPlan | None = None
+    ) -> Started | None:
+        """As `read`, with the run that asks for it; None when one of the ids was there before.
+
+        Raises InvalidArgument for a URL that may not be called back, Unavailable.
+        """
+        self._callbacks.check(job.config.get("callback_url", ""))
         headers = context.outgoing_headers()
         (task,) = work.assignments(job, document, pipeline.submitted(job, document.state))
-        new = _New(document, job, replace(task, headers=headers))
-        started = await (self._begin(new) if arrived is None else self._begin_known(new, arrived))
-        return started or await self._repeated(document, job)
+        job.estimated_seconds_left = self._forecast.seconds_left(job)
+        new = _New(document, job, replace(task, headers=headers), run)
+        return await (self._begin(new) if arrived is None else self._begin_known(new, arrived))
 
     async def _begin(self, new: _New) -> Started | None:
-        async with self._store.reading() as tables:
+        async with self._store.reading() if new.run is None else self._store.transaction() as tables:
             if not await new.insert(tables):
                 return None
+        self._forecast.begun([new.task])
         self._outbox.hand_out([new.task])
         await self._status.tell([new.job])
         return new.document, new.job
@@ -97,8 +132,9 @@ class Submission:
         async with self._store.transaction() as tables:
             if not await new.insert(tables, arrived.seconds):
                 return None
-            recording = Recording(tables, self._blobs)
+            recording = Recording(tables, self._blobs, self._forecast.seconds_left)
             await recording.take_first(new.job, new.document, Received(new.fact(arrived.inspected), new.task.headers))
+        self._forecast.note(recording.done, recording.tasks)
         self._outbox.hand_out(recording.tasks)
         await self._status.tell(recording.jobs)
         return new.document, new.job
@@ -108,9 +144,10 @@ class Submission:
 
         With an owner the document has to be theirs.
 
-        Raises NotFound, IllegalState when the document could not be read or the id belongs to something else,
-        Unavailable.
+        Raises InvalidArgument for a URL that may not be called back, NotFound, IllegalState when the document could
+        not be read or the id belongs to something else, Unavailable.
         """
+        self._callbacks.check(job.config.get("callback_url", ""))
         headers = context.outgoing_headers()
         async with self._store.transaction() as tables:
             await tables.jobs.lock_reading(job.organization_id, job.document_id)
@@ -120,21 +157,24 @@ class Submission:
             if document.state == "failed":
                 raise IllegalState("The document could not be read, so there is nothing to analyze.", state="failed")
             wanted = pipeline.submitted(job, document.state)
+            job.estimated_seconds_left = self._forecast.seconds_left(job)
             tasks = [replace(task, headers=headers) for task in work.assignments(job, document, wanted)]
             if await tables.jobs.insert(job):
                 await tables.tasks.insert(tasks, headers)
             else:
                 tasks = []
+        self._forecast.begun(tasks)
         self._outbox.hand_out(tasks)
         return await self._now(job)
 
     async def _repeated(self, document: DocumentRecord, job: JobRecord) -> tuple[DocumentRecord, JobRecord]:
         async with self._store.reading() as tables:
-            first = await tables.documents.get(document.organization_id, document.id, document.user_id)
+            first = await tables.documents.get(document.organization_id, document.id, document.user_id, hidden=True)
             its_job = await tables.jobs.get(job.organization_id, job.id, document.user_id)
-        same = first and its_job and first.sha256 == document.sha256 and its_job.document_id == document.id
-        if first is None or its_job is None or not same:
+        if first is None or its_job is None or first.sha256 != document.sha256:
             raise IllegalState("The ids are taken by another document.", "ILLEGAL_STATE")
+        if (its_job.document_id, its_job.type) != (document.id, job.type):
+            raise IllegalState("The ids are taken by another job.", "ILLEGAL_STATE")
         return first, its_job
 
     async def _now(self, job: JobRecord) -> JobRecord:

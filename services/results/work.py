@@ -3,7 +3,10 @@
 from collections.abc import Iterable
 from uuid import uuid4
 
+from google.protobuf.json_format import ParseDict
+
 from mesh.streams import lane
+from pagemesh.work.v1.fetch_pb2 import FetchTask
 from pagemesh.work.v1.work_pb2 import AnalyzeTask, ExtractTask, InspectTask, OcrTask, Source, Task
 from services.results.convert import job_config
 from services.results.records import DocumentRecord, JobRecord, NewTask
@@ -34,6 +37,8 @@ def _assignment(job: JobRecord, document: DocumentRecord, wanted: NewTask) -> Ta
     )
     if wanted.kind == "inspect":
         task.inspect.CopyFrom(InspectTask(source=source, mode=config.mode))
+    elif wanted.kind == "fetch":
+        task.fetch.CopyFrom(ParseDict(job.config["fetch"], FetchTask()))
     elif wanted.kind == "extract":
         task.extract.CopyFrom(ExtractTask(source=source, pages=wanted.pages, mode=config.mode))
     elif wanted.kind == "ocr":
@@ -54,3 +59,8 @@ def _assignment(job: JobRecord, document: DocumentRecord, wanted: NewTask) -> Ta
 def message(task: TaskRecord) -> bytes:
     """The task's bytes with its attempt: fields appended to a serialized message override those in it."""
     return task.payload + Task(attempt=task.attempt).SerializeToString()
+
+
+def message_id(task: TaskRecord) -> str:
+    """The id under which the broker knows this attempt."""
+    return f"{task.id}.{task.attempt}"

@@ -1,7 +1,7 @@
 """A running stack with a victim in it; every test here must leave the victim's record as it was."""
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -30,6 +30,7 @@ from pagemesh.results.v1.results_pb2_grpc import DocumentServiceStub
 from tests.attacks.operations import Operation, every_operation
 from tests.attacks.people import Attacker, Person, Victim, make_victim, new_client, register
 from tests.attacks.record import Record
+from tests.support.loopback import Answer, Asked, LoopbackServer
 
 
 @dataclass
@@ -41,6 +42,8 @@ class World:
     service_secret: str
     operators_secret: str
     record: Record
+    receiver: str
+    """URL of somebody who takes webhooks."""
 
     async def storage_key(self, person: Person, document_id: str) -> str:
         """Where the original of a person's document is."""
@@ -64,7 +67,7 @@ class World:
         """A new organization."""
         person = await register(self.url, "Mallory")
         try:
-            yield Attacker(person, await new_client(person), self.storage_key)
+            yield Attacker(person, await new_client(person), self.storage_key, self.receiver)
         finally:
             await person.close()
 
@@ -81,8 +84,20 @@ class World:
         return str((await client.call(stub.IssueServiceToken, request)).access_token)
 
 
+class _Receiver(LoopbackServer):
+    def answer(self, asked: Asked) -> Answer:
+        return Answer(204)
+
+
 @pytest.fixture(scope="session")
-async def world(stack: Background) -> AsyncIterator[World]:
+def receiver() -> Iterator[str]:
+    """URL of somebody who takes webhooks."""
+    with _Receiver() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="session")
+async def world(stack: Background, receiver: str) -> AsyncIterator[World]:
     """The session's stack."""
     state = stack.state
     channels = {
@@ -93,7 +108,7 @@ async def world(stack: Background) -> AsyncIterator[World]:
     url = make_url(database_url(stack.layout.sockets / "postgres", "postgres")).set(drivername="postgresql")
     record = Record(url.render_as_string(hide_password=False), stack.layout.blobs)
     secrets = (stack.layout.secret("service"), stack.layout.secret("admin"))
-    yield World(stack.url, channels, *secrets, record)
+    yield World(stack.url, channels, *secrets, record, receiver)
     for channel in channels.values():
         await channel.close()
 
@@ -101,7 +116,7 @@ async def world(stack: Background) -> AsyncIterator[World]:
 @pytest.fixture(scope="session")
 async def victim(world: World) -> AsyncIterator[Victim]:
     """Somebody with something of every kind."""
-    victim = await make_victim(world.url, world.storage_key, world.request)
+    victim = await make_victim(world.url, world.storage_key, world.request, world.receiver)
     yield victim
     await victim.person.close()
 

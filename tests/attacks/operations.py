@@ -73,16 +73,18 @@ class Operation:
         """Every field of query and body, whatever it means."""
         media_type, schema = self.body or ("", {})
         properties = self._whole(schema).get("properties", {})
-        queried = [Field("query", name, None) for name in self._queried()]
+        queried = [Field("query", name, None) for name in self.queried]
         return [*queried, *(Field(media_type, name, None) for name in properties if name != "file")]
 
     def _of_path(self) -> Iterator[Field]:
         yield from (self._field("path", name) for name in self.parameters)
 
     def _of_query(self) -> Iterator[Field]:
-        yield from (self._field("query", name) for name in self._queried() if is_id_like(name))
+        yield from (self._field("query", name) for name in self.queried if is_id_like(name))
 
-    def _queried(self) -> list[str]:
+    @property
+    def queried(self) -> list[str]:
+        """Parameters of the query."""
         return [each["name"] for each in self.described["parameters"] if each["in"] == "query"]
 
     def _of_body(self) -> Iterator[Field]:

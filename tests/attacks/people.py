@@ -1,5 +1,6 @@
 """Whoever attacks and is attacked: organizations with something of every kind, made through the public API."""
 
+import asyncio
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ import httpx
 
 from mesh.scopes import GRANTABLE
 from tests.attacks.registry import Kind, Meaning
-from tests.support.documents import text_pdf
+from tests.support.documents import encrypted_pdf, scanned_pdf, text_pdf
 
 Json = dict[str, Any]
 PASSWORD = "a long enough phrase"
@@ -78,12 +79,47 @@ def _person(http: httpx.AsyncClient, answer: httpx.Response) -> Person:
 
 async def read_document(person: Person, text: str = "Nothing much.", **form: str) -> Json:
     """A document that was uploaded and read, as the upload was answered."""
-    files = {"file": (f"{uuid.uuid4().hex}.pdf", text_pdf(text=text))}
-    uploaded = await person.send("POST", "/documents/upload", 201, files=files, data=form)
+    uploaded = await _upload(person, text_pdf(text=text), **form)
     job = await person.send("GET", f"/jobs/{uploaded['job_id']}", 200, headers={"prefer": "wait=60"})
     while job["status"] not in ("completed", "failed"):  # it waits for each change of the state
         job = await person.send("GET", f"/jobs/{uploaded['job_id']}", 200, headers={"prefer": "wait=60"})
     return uploaded
+
+
+async def erase_document(person: Person) -> str:
+    """The id of a document that was uploaded, read and erased."""
+    uploaded = await read_document(person)
+    erasure = await person.send("DELETE", f"/documents/{uploaded['id']}", 200, params={"erase": "true"})
+    return str(erasure["id"])
+
+
+async def _upload(person: Person, content: bytes, **form: str) -> Json:
+    files = {"file": (f"{uuid.uuid4().hex}.pdf", content)}
+    return await person.send("POST", "/documents/upload", 201, files=files, data=form)
+
+
+async def finished_task(person: Person, text: str = "Nothing much.") -> str:
+    """A text task that has found something."""
+    task = await person.send("POST", "/tasks", 202, json={"text": text})
+    path = f"/tasks/{task['task_id']}"
+    while task["status"] in ("PENDING", "PROCESSING"):
+        task = await person.send("GET", path, 200, headers={"prefer": "wait=60"})
+    return str(task["task_id"])
+
+
+async def new_template(person: Person, name: str | None = None) -> str:
+    """A template; its name."""
+    body = {"name": name or f"t-{uuid.uuid4().hex}", "instructions": "Say what this is about: {{text}}"}
+    return str((await person.send("POST", "/templates", 201, json=body))["name"])
+
+
+async def finished_run(person: Person, text: str = "Nothing much.", config: str = "{}") -> str:
+    """A run of a file, once it has completed."""
+    files = {"file": (f"{uuid.uuid4().hex}.pdf", text_pdf(text=text))}
+    run = await person.send("POST", "/runs", 202, files=files, data={"config": config})
+    while run["state"] != "completed":  # it waits for each change of the state
+        run = await person.send("GET", f"/runs/{run['id']}", 200, headers={"prefer": "wait=60"})
+    return str(run["id"])
 
 
 async def new_client(person: Person, *scopes: str) -> Json:
@@ -103,6 +139,15 @@ async def store_provider_key(person: Person, provider: str = PROVIDER, key: str 
     return provider
 
 
+async def deliver(person: Person, receiver: str) -> str:
+    """The id of a test event that the receiver has taken."""
+    made = await person.send("POST", "/webhooks/test", 202, json={"url": receiver})
+    while made["status"] != "delivered":
+        await asyncio.sleep(0.05)
+        made = await person.send("GET", f"/webhooks/deliveries/{made['id']}", 200)
+    return str(made["id"])
+
+
 async def client_token(person: Person, client: Json, *scopes: str) -> str:
     """An access token of the client, for all its scopes or these."""
     form = {"grant_type": "client_credentials", "scope": " ".join(scopes)}
@@ -120,6 +165,8 @@ class Attacker:
     person: Person
     client: Json
     storage_key_of: Callable[[Person, str], Awaitable[str]]
+    receiver: str
+    """URL of somebody who takes webhooks."""
 
     async def own(self, meaning: Meaning) -> str:
         """An id of the attacker's, of something that was made for the purpose."""
@@ -133,8 +180,16 @@ class Attacker:
             Kind.MEMBER: self._member,
             Kind.DOCUMENT: self._document,
             Kind.JOB: self._job,
+            Kind.ERASURE: self._erasure,
+            Kind.RUNNING_JOB: self._running_job,
+            Kind.FAILED_JOB: self._failed_job,
+            Kind.TASK: self._task,
+            Kind.TEMPLATE: self._template,
+            Kind.RUN: self._run,
+            Kind.UNFINISHED_RUN: self._unfinished_run,
             Kind.API_KEY: self._key,
             Kind.CLIENT: self._client,
+            Kind.DELIVERY: self._delivery,
             Kind.STORAGE_KEY: self._storage_key,
             Kind.ACCESS_TOKEN: self._token,
             Kind.WORD: self._provider,
@@ -154,11 +209,41 @@ class Attacker:
     async def _job(self) -> str:
         return str((await read_document(self.person))["job_id"])
 
+    async def _erasure(self) -> str:
+        return await erase_document(self.person)
+
+    async def _running_job(self) -> str:
+        return str((await _upload(self.person, scanned_pdf(pages=30)))["job_id"])
+
+    async def _failed_job(self) -> str:
+        uploaded = await _upload(self.person, encrypted_pdf("x"))
+        job = {"status": "pending"}
+        while job["status"] != "failed":
+            job = await self.person.send("GET", f"/jobs/{uploaded['job_id']}", 200, headers={"prefer": "wait=60"})
+        return str(uploaded["job_id"])
+
+    async def _task(self) -> str:
+        return await finished_task(self.person)
+
+    async def _template(self) -> str:
+        return await new_template(self.person)
+
+    async def _run(self) -> str:
+        return await finished_run(self.person)
+
+    async def _unfinished_run(self) -> str:
+        # Nobody listens there, which is found out several times before it is believed.
+        body = {"source": {"url": "http://127.0.0.1:9/nothing.pdf"}}
+        return str((await self.person.send("POST", "/runs", 202, json=body))["id"])
+
     async def _key(self) -> str:
         return str((await new_key(self.person))["id"])
 
     async def _client(self) -> str:
         return str((await new_client(self.person))["client_id"])
+
+    async def _delivery(self) -> str:
+        return await deliver(self.person, self.receiver)
 
     async def _storage_key(self) -> str:
         return await self.storage_key_of(self.person, await self._document())
@@ -195,10 +280,13 @@ async def make_victim(
     url: str,
     storage_key_of: Callable[[Person, str], Awaitable[str]],
     request_of: Callable[[Person], Awaitable[str]],
+    receiver: str,
 ) -> Victim:
-    """A victim with an admin, a member with a provider key, an invitation, a document and its analysis, keys, clients.
+    """A victim with an admin, a member with a provider key, an invitation, a document, its analysis, an erasure, a text
+    task, a template, keys, clients.
 
-    `request_of` makes more of what a repeated request is given again, and answers the id of the request.
+    `request_of` makes more of what a repeated request is given again, and answers the id of the request; `receiver`
+    takes webhooks.
     """
     word = f"zanzibar{uuid.uuid4().hex}"
     admin = await register(url, f"Admin {word}")
@@ -209,18 +297,25 @@ async def make_victim(
     await admin.send("POST", "/organizations/me/members", 201, json=invited)
     document = await read_document(admin, f"The secret is {word}.", analysis_type="summary")
     analyses = await admin.send("GET", f"/documents/{document['id']}/analysis", 200)
+    run_id = await finished_run(admin, f"The secret is {word}.", '{"analyses": ["summary"]}')
     client = await new_client(admin)
     ids = {
         Kind.ORGANIZATION: admin.organization_id,
         Kind.MEMBER: member.user_id,
         Kind.DOCUMENT: document["id"],
-        Kind.JOB: document["job_id"],
+        **dict.fromkeys((Kind.JOB, Kind.RUNNING_JOB, Kind.FAILED_JOB), document["job_id"]),
+        Kind.RUN: run_id,
+        Kind.UNFINISHED_RUN: run_id,
         Kind.ANALYSIS: analyses["analyses"][0]["id"],
+        Kind.TASK: await finished_task(admin, f"The secret task is {word}."),
+        Kind.TEMPLATE: await new_template(admin, f"t-{word}"),
         Kind.API_KEY: (await new_key(admin))["id"],
         Kind.CLIENT: client["client_id"],
+        Kind.DELIVERY: await deliver(admin, receiver),
         Kind.STORAGE_KEY: await storage_key_of(admin, document["id"]),
         Kind.ACCESS_TOKEN: await client_token(admin, client),
         Kind.REQUEST: await request_of(admin),
+        Kind.ERASURE: await erase_document(admin),
         Kind.GATEWAY: str(uuid.uuid4()),
     }
     words = [word, admin.user_id, admin.session["user"]["email"], member.session["user"]["email"]]

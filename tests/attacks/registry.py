@@ -12,14 +12,25 @@ class Kind(Enum):
     MEMBER = auto()
     DOCUMENT = auto()
     JOB = auto()
+    RUNNING_JOB = auto()
+    FAILED_JOB = auto()
+    RUN = auto()
+    UNFINISHED_RUN = auto()
     ANALYSIS = auto()
+    TASK = auto()
+    TEMPLATE = auto()
+    """Named by its organization."""
     API_KEY = auto()
     CLIENT = auto()
+    DELIVERY = auto()
+    """Of a webhook."""
     STORAGE_KEY = auto()
     """Of an original."""
     ACCESS_TOKEN = auto()
     REQUEST = auto()
     """Of a request to make something: a repeat of it is given the same thing, its secret included."""
+    ERASURE = auto()
+    """Of what was erased, by its own id."""
     GATEWAY = auto()
     """A process, which belongs to no organization."""
     SECRET = auto()
@@ -44,11 +55,16 @@ BY_NAME = {
     "user_id": Meaning(Kind.MEMBER),
     "document_id": Meaning(Kind.DOCUMENT),
     "job_id": Meaning(Kind.JOB),
+    "run_id": Meaning(Kind.RUN),
     "analysis_id": Meaning(Kind.ANALYSIS),
+    "task_id": Meaning(Kind.TASK),
+    "name": Meaning(Kind.TEMPLATE),
     "api_key_id": Meaning(Kind.API_KEY),
     "client_id": Meaning(Kind.CLIENT),
+    "delivery_id": Meaning(Kind.DELIVERY),
     "storage_key": Meaning(Kind.STORAGE_KEY),
     "request_id": Meaning(Kind.REQUEST, is_new=True),
+    "erasure_id": Meaning(Kind.ERASURE),
     "gateway_id": Meaning(Kind.GATEWAY),
     "refresh_token": Meaning(Kind.SECRET),
     "provider": Meaning(Kind.WORD),
@@ -63,12 +79,21 @@ BY_FIELD = {
     "pagemesh.auth.v1.IntrospectTokenRequest.token": Meaning(Kind.ACCESS_TOKEN),
     "pagemesh.ingest.v1.UploadConfig.document_id": Meaning(Kind.DOCUMENT, is_new=True),
     "pagemesh.ingest.v1.UploadConfig.job_id": Meaning(Kind.JOB, is_new=True),
+    "pagemesh.results.v1.CancelJobRequest.job_id": Meaning(Kind.RUNNING_JOB),
+    "pagemesh.results.v1.RetryJobRequest.job_id": Meaning(Kind.FAILED_JOB),
     "pagemesh.results.v1.Document.id": Meaning(Kind.DOCUMENT, is_new=True),
     "pagemesh.results.v1.SubmitJobRequest.job_id": Meaning(Kind.JOB, is_new=True),
     "pagemesh.results.v1.SubmitAnalysisRequest.job_id": Meaning(Kind.JOB, is_new=True),
+    "pagemesh.results.v1.TestWebhookRequest.delivery_id": Meaning(Kind.DELIVERY, is_new=True),
+    "pagemesh.results.v1.SubmitRunRequest.id": Meaning(Kind.RUN, is_new=True),
+    "pagemesh.results.v1.SentRun.id": Meaning(Kind.RUN, is_new=True),
+    "pagemesh.results.v1.CancelRunRequest.run_id": Meaning(Kind.UNFINISHED_RUN),
+    "POST /api/v1/runs/{run_id}/cancel run_id": Meaning(Kind.UNFINISHED_RUN),
     "POST /api/v1/auth/invitations/accept token": Meaning(Kind.SECRET),
     "PUT /api/v1/users/me/api-key anthropic_api_key": Meaning(Kind.SECRET),
     "PUT /api/v1/users/me/provider-keys/{provider} api_key": Meaning(Kind.SECRET),
+    "POST /api/v1/jobs/{job_id}/cancel job_id": Meaning(Kind.RUNNING_JOB),
+    "POST /api/v1/jobs/{job_id}/retry job_id": Meaning(Kind.FAILED_JOB),
     "POST /auth/revoke token": Meaning(Kind.ACCESS_TOKEN),
     "POST /auth/introspect token": Meaning(Kind.ACCESS_TOKEN),
 }

@@ -7,6 +7,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from pagemesh.analysis.v1.analysis_pb2 import AnalyzeRequest
+from pagemesh.analysis.v1.estimate_pb2 import EstimateRequest
 from pagemesh.auth.v1 import auth_pb2, clients_pb2, keys_pb2
 from pagemesh.auth.v1.provider_keys_pb2 import (
     DeleteProviderKeyRequest,
@@ -14,18 +15,22 @@ from pagemesh.auth.v1.provider_keys_pb2 import (
     OpenProviderKeyRequest,
     PutProviderKeyRequest,
 )
+from pagemesh.auth.v1.receipts_pb2 import IssueReceiptRequest
 from pagemesh.ingest.v1.ingest_pb2 import UploadConfig, UploadRequest
+from pagemesh.ingest.v1.preview_pb2 import PreviewConfig, PreviewRequest
 from pagemesh.ocr.v1.ocr_pb2 import RecognizeRequest
-from pagemesh.results.v1 import results_pb2, usage_pb2
+from pagemesh.results.v1 import results_pb2, templates_pb2, usage_pb2, webhooks_pb2
 from pagemesh.results.v1.analysis_pb2 import AnalysisConfig
 from pagemesh.results.v1.job_pb2 import Document
 from pagemesh.results.v1.page_pb2 import Page
+from pagemesh.results.v1.runs_pb2 import SentRun, SubmitRunRequest
 from tests.attacks.methods import Leaf, Method
-from tests.attacks.people import PASSWORD, PROVIDER, Attacker, store_provider_key
+from tests.attacks.people import PASSWORD, PROVIDER, Attacker, new_template, store_provider_key
 from tests.attacks.registry import Kind, Meaning, is_id_like, meaning
 from tests.support.documents import png, text_pdf
 
 _SUMMARY = AnalysisConfig(analysis_type="summary")
+_RUN = SentRun(file="own.pdf")
 _MIB = 1 << 20
 # One file for all: two files say that they were made at different times, and so do their answers.
 _PDF = text_pdf()
@@ -63,8 +68,12 @@ async def _credentials(attacker: Attacker) -> clients_pb2.ClientCredentials:
 
 
 async def _upload(attacker: Attacker) -> list[Message]:
-    config = UploadConfig(original_filename="own.pdf", max_bytes=_MIB, priority=5)
+    config = UploadConfig(original_filename="own.pdf", max_bytes=_MIB, priority=5, run=_RUN)
     return [UploadRequest(config=config), UploadRequest(chunk=_PDF)]
+
+
+async def _preview(attacker: Attacker) -> list[Message]:
+    return [PreviewRequest(config=PreviewConfig(max_bytes=_MIB)), PreviewRequest(chunk=_PDF)]
 
 
 async def _submit_job(attacker: Attacker) -> list[Message]:
@@ -76,7 +85,7 @@ async def _submit_job(attacker: Attacker) -> list[Message]:
         sha256=uuid.uuid4().hex * 2,
         user_id=attacker.person.user_id,
     )
-    return [results_pb2.SubmitJobRequest(document=document, priority=5)]
+    return [results_pb2.SubmitJobRequest(document=document, priority=5, run=_RUN)]
 
 
 async def _analyze(attacker: Attacker) -> list[Message]:
@@ -110,6 +119,26 @@ async def _register(attacker: Attacker) -> list[Message]:
     return [auth_pb2.RegisterRequest(email=email, password=PASSWORD, full_name="Another Person")]
 
 
+async def _test_webhook(attacker: Attacker) -> list[Message]:
+    return [webhooks_pb2.TestWebhookRequest(url=attacker.receiver)]
+
+
+async def _create_template(attacker: Attacker) -> list[Message]:
+    return [templates_pb2.CreateTemplateRequest(template=_template(str(uuid.uuid4())))]
+
+
+async def _update_template(attacker: Attacker) -> list[Message]:
+    return [templates_pb2.UpdateTemplateRequest(template=_template(await new_template(attacker.person)))]
+
+
+async def _delete_template(attacker: Attacker) -> list[Message]:
+    return [templates_pb2.DeleteTemplateRequest(name=await new_template(attacker.person))]
+
+
+def _template(name: str) -> templates_pb2.Template:
+    return templates_pb2.Template(name=name, instructions="Say what this is about: {{text}}")
+
+
 def _always(request: Message) -> Callable[[Attacker], Awaitable[list[Message]]]:
     async def make(attacker: Attacker) -> list[Message]:
         copy = type(request)()
@@ -124,6 +153,8 @@ _TEMPLATES: dict[str, Callable[[Attacker], Awaitable[list[Message]]]] = {
     "AnalysisService.Analyze": _analyze,
     "ApiKeyService.CreateApiKey": _always(keys_pb2.CreateApiKeyRequest(name="another program")),
     "ApiKeyService.ListApiKeys": _always(keys_pb2.ListApiKeysRequest(page=1, per_page=100)),
+    "AnalysisService.Estimate": _always(EstimateRequest(config=_SUMMARY, characters=1_000)),
+    "IngestService.Preview": _preview,
     "IngestService.Upload": _upload,
     "JobService.SubmitAnalysis": _always(results_pb2.SubmitAnalysisRequest(config=_SUMMARY, priority=5)),
     "JobService.SubmitJob": _submit_job,
@@ -143,7 +174,18 @@ _TEMPLATES: dict[str, Callable[[Attacker], Awaitable[list[Message]]]] = {
     "ProviderKeyService.ListProviderKeys": _always(ListProviderKeysRequest(page=1, per_page=100)),
     "ProviderKeyService.OpenProviderKey": _always(OpenProviderKeyRequest(providers=[PROVIDER])),
     "ProviderKeyService.PutProviderKey": _always(PutProviderKeyRequest(provider=PROVIDER, key="sk-own-0123456789")),
+    "ReceiptService.IssueReceipt": _always(
+        IssueReceiptRequest(subject=str(uuid.uuid4()), kind="document", reason="deleted", objects=1)
+    ),
+    "TemplateService.CreateTemplate": _create_template,
+    "TemplateService.DeleteTemplate": _delete_template,
+    "TemplateService.GetTemplate": _always(templates_pb2.GetTemplateRequest(name="summary")),
+    "TemplateService.ResolveTemplate": _always(templates_pb2.ResolveTemplateRequest(name="summary")),
+    "TemplateService.UpdateTemplate": _update_template,
+    "RunService.SubmitRun": _always(SubmitRunRequest(priority=5, max_bytes=_MIB)),
     "TokenService.IssueServiceToken": _always(auth_pb2.IssueServiceTokenRequest(service="analysis", secret="a guess")),
+    "WebhookService.ListWebhookDeliveries": _always(webhooks_pb2.ListWebhookDeliveriesRequest(page=1, per_page=100)),
+    "WebhookService.TestWebhook": _test_webhook,
     "UsageService.GetUsage": _always(usage_pb2.GetUsageRequest(first_day=20_000, last_day=30_000)),
 }
 """What a request needs beside ids, where an empty one will not do."""

@@ -1,6 +1,7 @@
 """A good request for every REST operation, and what can be compared of its answer."""
 
 import re
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -14,14 +15,21 @@ from tests.support.documents import text_pdf
 
 Json = dict[str, Any]
 _JSON = "application/json"
-_BODIES: dict[str, Callable[[], Json]] = {
+BODIES: dict[str, Callable[[], Json]] = {
     "POST /api/v1/documents/{document_id}/analyze": lambda: {"analysis_type": "summary"},
+    "POST /api/v1/runs": lambda: {"source": {}},
     "PATCH /api/v1/organizations/me/members/{user_id}": lambda: {"is_active": False},
+    "POST /api/v1/tasks": lambda: {"text": "The harbour office opens at nine."},
+    "POST /api/v1/templates": lambda: {"name": f"t-{uuid.uuid4().hex}", "instructions": "Say it: {{text}}"},
+    "PUT /api/v1/templates/{name}": lambda: {"instructions": "Say it otherwise: {{text}}"},
     "PUT /api/v1/users/me/api-key": lambda: {"anthropic_api_key": "sk-ant-api03-0123456789"},
     "PUT /api/v1/users/me/provider-keys/{provider}": lambda: {"api_key": "sk-own-0123456789"},
 }
 """Bodies of the operations that do not take an empty one."""
-_FILES: dict[str, Callable[[], bytes]] = {"POST /api/v1/documents/upload": text_pdf}
+_FILES: dict[str, Callable[[], bytes]] = {
+    "POST /api/v1/documents/upload": text_pdf,
+    "POST /api/v1/tasks/file": text_pdf,
+}
 _EVERY_TIME = re.compile(r"date|server|x-request-id|x-ratelimit-.*|ratelimit.*|content-length")
 
 
@@ -40,7 +48,7 @@ class Sending:
             return replace(self, path={**self.path, where.name: value})
         if where.place == "query":
             return replace(self, query={**self.query, where.name: str(value)})
-        return replace(self, body={**self.body, where.name: value if where.place == _JSON else str(value)})
+        return replace(self, body=_with(self.body, where.name, value if where.place == _JSON else str(value)))
 
     async def send(self, client: httpx.AsyncClient, **headers: str) -> httpx.Response:
         """Sends it; what is in the path is quoted."""
@@ -61,13 +69,21 @@ class Sending:
         return content
 
 
+def _with(body: Json, name: str, value: Any) -> Json:
+    """The body with another value in one place, in objects inside objects by its path in dots."""
+    first, _, rest = name.partition(".")
+    return {**body, first: _with(body.get(first, {}), rest, value) if rest else value}
+
+
 async def good(operation: Operation, attacker: Attacker, but: Field | None = None) -> Sending:
     """What the gateway should carry out for the attacker, on things of the attacker's own, `but` one to be set yet."""
-    make = _BODIES.get(operation.name, dict)
+    make = BODIES.get(operation.name, dict)
     sending = Sending(operation, body=make())
     for where in (*operation.ids(), *operation.words()):
         if where.what is not None and where != but:
             sending = sending.put(where, await attacker.own(where.what))
+    if operation.path.endswith("/webhooks/test"):
+        sending = replace(sending, body={"url": attacker.receiver})
     if operation.path.startswith("/auth/"):
         known = {name: attacker.client[name] for name in ("client_id", "client_secret")}
         sending = replace(sending, body={**sending.body, "grant_type": "client_credentials", **known})

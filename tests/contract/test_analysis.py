@@ -2,7 +2,7 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,8 @@ from services.analysis.service import serve
 from services.analysis.settings import AnalysisSettings
 from services.auth.settings import AuthSettings
 from tests.contract.test_auth import dsn
-from tests.support.llm_server import Fail, LlmServer
+from tests.support.broker import eventually
+from tests.support.llm_server import Fail, LlmServer, Slow
 from tests.support.services import Caller, Facts, running
 
 TEXTS = ("Harbour report 2025\nRevenue: $1,250,000\nProfit: $310,000", "Outlook\nThe harbour expects more ships.")
@@ -102,6 +103,19 @@ class Analysis:
     async def analyze(self, caller: Caller, config: AnalysisConfig, pages: list[Page]) -> list[AnalyzeResponse]:
         """Everything that the stream tells. Raises a PagemeshError."""
         return await caller.stream(self.stub.Analyze, AnalyzeRequest(pages=pages, config=config))
+
+    async def stopped(self, caller: Caller, config: AnalysisConfig, begun: Callable[[], Awaitable[bool]]) -> Task:
+        """A task whose job was cancelled once it had begun."""
+        task = self.record.add(caller.organization_id, PAGES)
+        task.analyze.CopyFrom(AnalyzeTask(config=config, user_id=caller.user_id))
+        await self._facts.put(task)
+        await eventually(begun)
+        await self._facts.cancel(task)
+        return task
+
+    def told(self, task: Task) -> bool:
+        """Whether anything was reported of it."""
+        return self._facts.told(task)
 
     async def fact(self, caller: Caller, config: AnalysisConfig, pages: list[Page] = PAGES) -> Fact:
         """The one fact about a document of the caller's organization."""
@@ -400,3 +414,16 @@ async def test_a_key_that_was_altered_ends_the_task(
     assert ("provider_key_unreadable", []) == (fact.failed.code, llm.requests)
     await put_key(auth_service, mine, "anthropic", "sk-ant-api03-of-somebody")
     assert (await borrowing.fact(mine, SUMMARY)).HasField("analyzed")
+
+
+async def test_a_call_that_nobody_waits_for_is_left(asking: Analysis, ada: Caller, llm: LlmServer) -> None:
+    """The worker goes on though the provider has not answered, and reports nothing of it."""
+    llm.plan = [Slow(8.0)]
+    config = AnalysisConfig(analysis_type="key_value_extraction")
+
+    async def asked() -> bool:
+        return len(llm.requests) == 1
+
+    task = await asking.stopped(ada, config, asked)
+    assert (await asking.fact(ada, config)).HasField("analyzed")
+    assert not asking.told(task)

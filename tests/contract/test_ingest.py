@@ -25,7 +25,8 @@ from pagemesh.work.v1.work_pb2 import ExtractTask, Fact, InspectTask, Source, Ta
 from services.ingest.service import serve
 from services.ingest.settings import IngestSettings
 from tests.support import documents
-from tests.support.children import sandboxed
+from tests.support.broker import eventually
+from tests.support.children import cpu_seconds, sandboxed
 from tests.support.services import Caller, Facts, running
 
 HANDLER = "services.ingest.child:handle"
@@ -378,6 +379,24 @@ async def test_an_object_bomb_ends_by_its_limits(ingest: Ingest) -> None:
     ends = await ingest.extract(bomb, 1)
     assert {1: "out_of_resources"} == failures(*ends) or "out_of_resources" == ends[-1].failed.code
     assert 1 == len(texts(await ingest.inspect(documents.text_pdf())))
+
+
+async def test_a_document_that_nobody_wants_any_more_is_left(ingest: Ingest) -> None:
+    """Its child is killed while it is at it, nothing is reported, and the next document gets another child."""
+    await ingest.inspect(documents.text_pdf())
+    [child] = sandboxed(HANDLER)
+    idle = cpu_seconds(child)
+    task = task_of(inspect=InspectTask(source=await ingest.source(documents.object_bomb_pdf())))
+    await ingest.facts.put(task)
+    await eventually(lambda: _works(child, idle))
+    await ingest.facts.cancel(task)
+    assert child not in sandboxed(HANDLER)
+    assert 1 == len(texts(await ingest.inspect(documents.text_pdf())))
+    assert not ingest.facts.told(task)
+
+
+async def _works(child: int, idle: float) -> bool:
+    return cpu_seconds(child) > idle + 0.1
 
 
 async def test_an_original_that_is_gone_fails_its_task(ingest: Ingest) -> None:

@@ -19,7 +19,8 @@ from pagemesh.work.v1.work_pb2 import OcrTask, Source, Task
 from services.ocr.service import serve
 from services.ocr.settings import OcrSettings
 from tests.support import documents
-from tests.support.children import sandboxed
+from tests.support.broker import eventually
+from tests.support.children import cpu_seconds, sandboxed
 from tests.support.services import Caller, Facts, running
 
 HANDLER = "services.ocr.child:handle"
@@ -39,13 +40,39 @@ class Ocr:
 
     async def outcome(self, content: bytes | None, mime_type: str, page: int, languages: str = "eng") -> PageOutcome:
         """What the worker's one fact says of the page; without content the original is gone."""
+        [fact] = await self._facts.of(await self.task(content, mime_type, page, languages))
+        return fact.recognized.outcome
+
+    async def stopped(self, content: bytes) -> Task:
+        """A task about a picture whose job was cancelled when a child had begun with it."""
+        task, idle = await self.task(content, "image/png", 1, "eng"), _cpu_seconds()
+        await self._facts.put(task)
+        await eventually(lambda: _later(idle + 0.1))
+        await self._facts.cancel(task)
+        return task
+
+    def told(self, task: Task) -> bool:
+        """Whether anything was reported of it."""
+        return self._facts.told(task)
+
+    async def task(self, content: bytes | None, mime_type: str, page: int, languages: str) -> Task:
+        """A task about a page."""
         key = f"originals/{uuid.uuid4()}"
         if content is not None:
             await self._blobs.put(key, content)
         source = Source(storage_key=key, mime_type=mime_type)
         work = OcrTask(source=source, page=page, languages=languages)
-        [fact] = await self._facts.of(Task(job_id=str(uuid.uuid4()), document_id=str(uuid.uuid4()), ocr=work))
-        return fact.recognized.outcome
+        return Task(job_id=str(uuid.uuid4()), document_id=str(uuid.uuid4()), ocr=work)
+
+
+def _cpu_seconds() -> float:
+    """Processor time of the one child."""
+    [pid] = sandboxed(HANDLER)
+    return cpu_seconds(pid)
+
+
+async def _later(seconds: float) -> bool:
+    return _cpu_seconds() >= seconds
 
 
 @pytest.fixture(scope="module")
@@ -151,6 +178,17 @@ async def test_a_task_becomes_a_fact(ocr: Ocr) -> None:
     assert (2, True) == (outcome.number, "The harbour office opens at nine." in outcome.content.text)
     assert 0.5 < outcome.content.confidence <= 1
     assert [line.text for line in pages.unpack(outcome.content.layout).lines] == outcome.content.text.split("\n")
+
+
+async def test_a_page_that_nobody_wants_any_more_is_left(ocr: Ocr, ada: Caller) -> None:
+    """Its child is killed in the middle of it, nothing is reported, and the next page gets another child."""
+    await ocr.recognize(ada, documents.png("Short."))
+    before = sandboxed(HANDLER)
+    dense = "\n".join("The harbour office opens at nine, and closes at five in the afternoon." for _ in range(60))
+    task = await ocr.stopped(documents.png(dense))
+    assert not before & sandboxed(HANDLER)
+    assert "Short." == (await ocr.recognize(ada, documents.png("Short."))).page.text.strip()
+    assert (False, 1) == (ocr.told(task), len(sandboxed(HANDLER)))
 
 
 async def test_a_picture_that_claims_10_gigabytes_is_not_decoded(ocr: Ocr, ada: Caller) -> None:

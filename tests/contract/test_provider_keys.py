@@ -42,7 +42,7 @@ async def mesh(settings: AuthSettings) -> AsyncIterator[IdentityMesh]:
 
 
 @pytest.fixture
-def keys(settings: AuthSettings, mesh: IdentityMesh) -> KeyClient:
+async def keys(settings: AuthSettings, mesh: IdentityMesh) -> KeyClient:
     """Asks `auth` directly."""
     return KeyClient(settings)
 

@@ -48,6 +48,7 @@ class Results:
     """Clients of the service, and workers."""
 
     def __init__(self, channel: Any, hands: Hands, blobs: Blobs) -> None:
+        self.channel = channel
         self.jobs = JobServiceStub(channel)
         self.documents = DocumentServiceStub(channel)
         self.hands = hands
@@ -745,6 +746,6 @@ async def test_a_restart_loses_nothing(
 
 def test_tasks_have_the_shape_that_workers_expect() -> None:
     """The kinds that results hands out are those that workers take."""
-    assert {"inspect", "extract", "ocr", "analyze"} == {
+    assert {"fetch", "inspect", "extract", "ocr", "analyze", "deliver"} == {
         each.name for each in Task.DESCRIPTOR.oneofs_by_name["work"].fields
     }

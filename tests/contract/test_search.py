@@ -111,7 +111,7 @@ async def test_pages_are_found_while_the_document_is_being_read(results: Results
     await results.hands.say(
         fact(held, last=False, extracted=PagesExtracted(outcomes=[await packed(results, 1, "quick zebra", "eng")]))
     )
-    while not await names(results, caller, "zebra"):
+    while not (await search(results, caller, "zebra")).documents:  # they are listed before they are counted
         assert not (await results.job(caller, job.id)).HasField("completed_at")
     assert [] == await names(results, caller, "giraffe")
     await held.finish(PagesExtracted(outcomes=[await packed(results, 2, "slow giraffe", "eng")]))

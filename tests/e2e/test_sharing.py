@@ -64,6 +64,8 @@ async def test_members_see_what_is_shared(stack: Background) -> None:
         assert ({200}, {1}) == (await answers(client, document, job), await listed(client))
     analysis = await bob.http.post(f"/api/v1/documents/{document}/analyze", json={"analysis_type": "summary"})
     deletion = await bob.http.delete(f"/api/v1/documents/{document}")
+    decisions = [await bob.http.post(f"/api/v1/jobs/{job}/{what}") for what in ("cancel", "retry")]
+    assert [404, 404] == [decision.status_code for decision in decisions]
     nothing = await bob.http.get(f"/api/v1/documents/{uuid.uuid4()}")
     assert [nothing.json()["error"]] * 2 == [one.json()["error"] for one in (analysis, deletion)]
     assert (404, 404) == (analysis.status_code, deletion.status_code)

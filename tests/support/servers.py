@@ -172,7 +172,8 @@ def corpus() -> Path:
 @pytest.fixture(scope="session")
 def stack(server_directory: Path) -> Iterator[Background]:
     """A whole stack, started by `pagemesh up` and ready."""
-    with background_stack(server_directory / "stack", NO_LIMITS, quiet=True) as running:
+    environ = {**NO_LIMITS, "PAGEMESH_ALLOWED_PRIVATE_NETWORKS": "127.0.0.1"}  # where tests receive webhooks
+    with background_stack(server_directory / "stack", environ, quiet=True) as running:
         yield running
 
 

@@ -18,7 +18,9 @@ from pydantic import SecretStr
 
 from mesh import client, context
 from mesh.bus import Bus
+from mesh.cancellations import Cancellations
 from mesh.settings import MeshSettings
+from mesh.streams import cancel_subject
 from mesh.tasks import Report, handler
 from mesh.worker import Worker, WorkerSpec
 from pagemesh.auth.v1.auth_pb2 import RegisterRequest
@@ -28,7 +30,7 @@ from services.auth.settings import AuthSettings
 
 SECRET = "shared among services"
 ARRIVAL_SECRET = "shared by ingest and results"
-KINDS = ("inspect", "extract", "ocr", "analyze")
+KINDS = ("fetch", "inspect", "extract", "ocr", "analyze")
 _SECONDS = 60.0
 
 S = TypeVar("S", bound=MeshSettings)
@@ -131,9 +133,9 @@ class Hands:
     def __init__(self, bus: Bus) -> None:
         self.bus = bus
         self._held: dict[tuple[str, str], asyncio.Queue[Held]] = defaultdict(asyncio.Queue)
-        self._workers = [
-            Worker(bus, WorkerSpec(kind, handler(bus, "test", self._take), self._give_up, 200, 200)) for kind in KINDS
-        ]
+        # They hear of no cancellation, so that tests can report late.
+        handle = handler(bus, "test", self._take, Cancellations())
+        self._workers = [Worker(bus, WorkerSpec(kind, handle, self._give_up, 200, 200)) for kind in KINDS]
 
     async def start(self) -> None:
         """Begins to take tasks."""
@@ -178,12 +180,27 @@ class Facts:
         await self._bus.listen("facts.>", self._hear)
         await self._bus.connection.flush()
 
-    async def of(self, task: Task) -> list[Fact]:
-        """Puts the task on WORK; answers its facts up to the last."""
+    async def put(self, task: Task) -> None:
+        """Puts the task on WORK."""
         task.id = task.id or str(uuid.uuid4())
         task.attempt = task.attempt or 1
         subject = f"work.{task.WhichOneof('work')}.normal"
         await self._bus.publish(subject, task.SerializeToString(), f"{task.id}.{task.attempt}")
+
+    def told(self, task: Task) -> bool:
+        """Whether anything was reported of it."""
+        return task.id in self._facts
+
+    async def cancel(self, task: Task) -> None:
+        """Tells workers that nobody wants the task's job any more; returns when the broker has no task left."""
+        await self._bus.tell(cancel_subject(task.organization_id or "an-organization", task.job_id), b"")
+        async with asyncio.timeout(2):
+            while await self._bus.depth("WORK"):  # noqa: ASYNC110  # the worker acknowledges it elsewhere
+                await asyncio.sleep(0.02)
+
+    async def of(self, task: Task) -> list[Fact]:
+        """Puts the task on WORK; answers its facts up to the last."""
+        await self.put(task)
         facts: list[Fact] = []
         while not facts or not facts[-1].last:
             facts.append(await asyncio.wait_for(self._facts[task.id].get(), _SECONDS))

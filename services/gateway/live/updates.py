@@ -77,12 +77,8 @@ def _document_status(job: job_pb2.Job) -> DocumentStatus:
     if job.stage in ("analyzing", "completed"):
         return "completed"
     if job.state in ENDED:
-        return "completed" if _was_read(job) else "failed"  # a failed analysis does not unread the pages
+        return "completed" if job.pages_done else "failed"  # a failed analysis does not unread the pages
     return "uploaded" if job.state == job_pb2.JOB_STATE_PENDING else "processing"
-
-
-def _was_read(job: job_pb2.Job) -> bool:
-    return job.pages_done > 0 and job.pages_done + job.pages_failed >= job.pages_total > 0
 
 
 def _job_update(job: job_pb2.Job, status: str, stage: str, final: bool) -> Update:

@@ -10,16 +10,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.results.records import AnalysisRecord
 from services.results.store.documents import as_json
 
-_NAMES = tuple(field.name for field in fields(AnalysisRecord))
+_NAMES = tuple(field.name for field in fields(AnalysisRecord) if field.name != "engine")
 
 _INSERT = text("""
     WITH made AS (
         INSERT INTO analyses (id, document_id, job_id, analysis_type, result_data, confidence, model_version,
                               processing_time_ms, input_tokens, output_tokens, total_tokens, cost_usd, prompt_sha256,
-                              started_at)
+                              template, template_version, started_at)
         VALUES (:id, :document_id, :job_id, :analysis_type, CAST(:result_data AS jsonb), :confidence, :model_version,
                 :processing_time_ms, :input_tokens, :output_tokens, :total_tokens, :cost_usd, :prompt_sha256,
-                :started_at)
+                :template, :template_version, :started_at)
         ON CONFLICT (job_id) DO NOTHING
         RETURNING document_id, total_tokens
     ), used AS (
@@ -29,11 +29,16 @@ _INSERT = text("""
     )
     SELECT count(*) FROM made
 """)
+_ENGINES = """
+    (SELECT coalesce(string_agg(DISTINCT p.engine, ', '), '') FROM pages p
+     WHERE p.document_id = analyses.document_id AND p.engine <> '') AS engine
+"""
 _LIST = text(f"""
-    SELECT {", ".join(_NAMES)} FROM analyses
+    SELECT {", ".join(_NAMES)}, {_ENGINES} FROM analyses
     WHERE document_id = :document_id AND (CAST(:analysis_type AS text) = '' OR analysis_type = :analysis_type)
     ORDER BY created_at DESC, id DESC
 """)
+_OF_JOB = text(f"SELECT {', '.join(_NAMES)}, {_ENGINES} FROM analyses WHERE job_id = :job_id")
 
 
 class Analyses:
@@ -52,6 +57,11 @@ class Analyses:
         """The document's analyses, newest first."""
         parameters = {"document_id": document_id, "analysis_type": analysis_type}
         return [_analysis(row) for row in await self._connection.execute(_LIST, parameters)]
+
+    async def of_job(self, job_id: UUID) -> AnalysisRecord | None:
+        """What the job found, if it has found anything."""
+        row = (await self._connection.execute(_OF_JOB, {"job_id": job_id})).one_or_none()
+        return _analysis(row) if row else None
 
 
 def _analysis(row: Row[Any]) -> AnalysisRecord:

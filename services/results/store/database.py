@@ -1,6 +1,6 @@
 """Connections and transactions of the record."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,11 +11,20 @@ from mesh import db
 from mesh.errors import Unavailable
 from services.results.store.analyses import Analyses
 from services.results.store.documents import Documents
+from services.results.store.erasures import Erasures
 from services.results.store.jobs import Jobs
 from services.results.store.pages import Pages
+from services.results.store.queue import Queue
+from services.results.store.rates import Rates
+from services.results.store.remains import Remains
+from services.results.store.runs import Runs
 from services.results.store.search import Search
 from services.results.store.tasks import Tasks
+from services.results.store.templates import Templates
 from services.results.store.usage import Usage
+from services.results.store.webhook_log import WebhookLog
+from services.results.store.webhooks import Webhooks
+from services.results.webhooks.records import DeliveryRecord
 
 SCHEMA = "results"
 MIGRATIONS = Path(__file__).parent.parent / "migrations"
@@ -27,11 +36,19 @@ class Transaction:
     def __init__(self, connection: AsyncConnection) -> None:
         self.documents = Documents(connection)
         self.search = Search(connection)
-        self.jobs = Jobs(connection)
+        self.webhooks = Webhooks(connection)
+        self.webhook_log = WebhookLog(connection)
+        self.jobs = Jobs(connection, self.webhooks)
         self.pages = Pages(connection)
         self.analyses = Analyses(connection)
         self.tasks = Tasks(connection)
+        self.rates = Rates(connection)
+        self.runs = Runs(connection)
+        self.queue = Queue(connection)
         self.usage = Usage(connection)
+        self.erasures = Erasures(connection)
+        self.remains = Remains(connection)
+        self.templates = Templates(connection)
 
 
 class Store:
@@ -40,13 +57,21 @@ class Store:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._single = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._hand_out: Callable[[Sequence[DeliveryRecord]], None] | None = None
+
+    def hand_out_by(self, hand_out: Callable[[Sequence[DeliveryRecord]], None]) -> None:
+        """Has deliveries handed out as soon as the transaction that ended their jobs is committed."""
+        self._hand_out = hand_out
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """Commits when the block ends well, and leaves no trace otherwise."""
         with _unavailable_when_away():
             async with self._engine.begin() as connection:
-                yield Transaction(connection)
+                tables = Transaction(connection)
+                yield tables
+        if tables.webhooks.new and self._hand_out:
+            self._hand_out(tables.webhooks.new)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Transaction]:

@@ -11,24 +11,34 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from services.results.records import DocumentRecord
 
 COLUMNS = """id, organization_id, user_id, filename, original_filename, file_size, mime_type, sha256, storage_key,
-             state, page_count, metadata, created_at, updated_at"""
+             state, page_count, metadata, created_at, updated_at, hidden"""
 
 _BY_ID = text(f"""
     SELECT {COLUMNS} FROM documents
     WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NULL
-    AND (CAST(:owner AS uuid) IS NULL OR user_id = :owner)
+    AND (CAST(:owner AS uuid) IS NULL OR user_id = :owner) AND (:hidden OR NOT hidden)
 """)
 _DELETE = text("""
     WITH deleted AS (
         UPDATE documents SET deleted_at = now(), updated_at = now()
         WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NULL
         AND (CAST(:owner AS uuid) IS NULL OR user_id = :owner)
+        AND (CAST(:hidden AS boolean) IS NULL OR hidden = :hidden)
         RETURNING organization_id, file_size
     )
     INSERT INTO usage (organization_id, storage_bytes) SELECT organization_id, -file_size FROM deleted
 """)
+_FETCHED = text("""
+    WITH stored AS (
+        UPDATE documents SET filename = :filename, original_filename = :original_filename, file_size = :file_size,
+                             mime_type = :mime_type, sha256 = :sha256, storage_key = :storage_key, updated_at = now()
+        WHERE id = :id RETURNING organization_id
+    )
+    INSERT INTO usage (organization_id, storage_bytes) SELECT organization_id, :file_size FROM stored
+""")
+_STORED = ("id", "filename", "original_filename", "file_size", "mime_type", "sha256", "storage_key")
 VISIBLE = """
-    organization_id = :organization_id AND deleted_at IS NULL
+    organization_id = :organization_id AND deleted_at IS NULL AND NOT hidden
     AND (CAST(:owner AS uuid) IS NULL OR user_id = :owner)
     AND (CAST(:state AS text) = '' OR state = :state)
 """
@@ -48,17 +58,25 @@ class Documents:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def get(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> DocumentRecord | None:
-        """The document, or None when there is no such."""
-        parameters = {"id": document_id, "organization_id": organization_id, "owner": owner}
+    async def get(
+        self, organization_id: UUID, document_id: UUID, owner: UUID | None, hidden: bool = False
+    ) -> DocumentRecord | None:
+        """The document, or None when there is no such; one that is hidden only for whoever may see those too."""
+        parameters = {"id": document_id, "organization_id": organization_id, "owner": owner, "hidden": hidden}
         row = (await self._connection.execute(_BY_ID, parameters)).one_or_none()
         return document(row) if row else None
 
-    async def delete(self, organization_id: UUID, document_id: UUID, owner: UUID | None) -> bool:
-        """Hides the document; False when there is none to hide."""
-        values = {"id": document_id, "organization_id": organization_id, "owner": owner}
+    async def delete(
+        self, organization_id: UUID, document_id: UUID, owner: UUID | None, hidden: bool | None = False
+    ) -> bool:
+        """Deletes the document, the hidden one, or with None either; False when there is none."""
+        values = {"id": document_id, "organization_id": organization_id, "owner": owner, "hidden": hidden}
         result = await self._connection.execute(_DELETE, values)
         return bool(result.rowcount)
+
+    async def fetched(self, document: DocumentRecord) -> None:
+        """Records the original of a document that had none."""
+        await self._connection.execute(_FETCHED, {name: getattr(document, name) for name in _STORED})
 
     async def list(
         self,

@@ -10,13 +10,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.results.records import DocumentRecord, JobRecord, Problem
 from services.results.store.documents import as_json
+from services.results.store.webhooks import Webhooks
 
 _NAMES = tuple(field.name for field in fields(JobRecord))
 _DOCUMENT_NAMES = tuple(field.name for field in fields(DocumentRecord))
 _COLUMNS = ", ".join(f"j.{name}" for name in _NAMES)
 _SAVED = (
     *("id", "config", "state", "stage", "progress", "pages_total", "pages_done", "pages_failed", "pages_ocr"),
-    *("text_length", "table_count", "attempts", "error", "result", "ended"),
+    *("text_length", "table_count", "attempts", "error", "result", "ended", "estimated_seconds_left"),
 )
 _SAVED_OF_DOCUMENT = ("id", "state", "page_count", "metadata")
 _DOCUMENT_COLUMNS = ", ".join(f"d.{name} AS d_{name}" for name in _DOCUMENT_NAMES)
@@ -26,17 +27,17 @@ _DOCUMENT_COLUMNS = ", ".join(f"d.{name} AS d_{name}" for name in _DOCUMENT_NAME
 _SUBMIT = text("""
     WITH document AS (
         INSERT INTO documents (id, organization_id, user_id, filename, original_filename, file_size, mime_type, sha256,
-                               storage_key, state, created_at, updated_at)
+                               storage_key, state, hidden, created_at, updated_at)
         SELECT :document_id, :organization_id, :user_id, :filename, :original_filename, :file_size, :mime_type,
-               :sha256, :storage_key, :document_state, since.at, since.at
+               :sha256, :storage_key, :document_state, :hidden, since.at, since.at
         FROM (SELECT now() - make_interval(secs => :seconds) AS at) since
         WHERE NOT EXISTS (SELECT FROM jobs WHERE id = :job_id)
         ON CONFLICT (id) DO NOTHING RETURNING id, created_at
     ), job AS (
         INSERT INTO jobs (id, organization_id, user_id, document_id, type, priority, config, state, stage, progress,
-                          created_at, updated_at)
+                          estimated_seconds_left, created_at, updated_at)
         SELECT :job_id, :organization_id, :user_id, id, :type, :priority, CAST(:config AS jsonb), :state, :stage, 0,
-               created_at, created_at
+               CAST(:estimated_seconds_left AS integer), created_at, created_at
         FROM document
         ON CONFLICT (id) DO NOTHING RETURNING id
     ), used AS (
@@ -45,17 +46,18 @@ _SUBMIT = text("""
     )
     INSERT INTO tasks (id, job_id, kind, lane, pages, payload, headers)
     SELECT :task_id, id, :kind, :lane, '{}', :payload, CAST(:headers AS jsonb) FROM job
-    RETURNING created_at
+    RETURNING (SELECT created_at FROM document) AS created_at
 """)
 _INSERT = text("""
-    INSERT INTO jobs (id, organization_id, user_id, document_id, type, priority, config, state, stage, progress)
+    INSERT INTO jobs (id, organization_id, user_id, document_id, type, priority, config, state, stage, progress,
+                      estimated_seconds_left)
     VALUES (:id, :organization_id, :user_id, :document_id, :type, :priority, CAST(:config AS jsonb), :state, :stage,
-            :progress)
+            :progress, :estimated_seconds_left)
     ON CONFLICT (id) DO NOTHING
 """)
 # Jobs, their documents and the tasks that are done: one statement for a whole batch. Tasks are locked in one order,
 # so that two transactions never wait for each other. Whoever adds a waiting analysis has locked the reading job
-# before (`_LOCK_READING`), and so have we: `waited_for` misses none.
+# before (`_LOCK_READING`), and so have we: `waited_for` misses none. A retried job keeps the time of its first start.
 _SAVE = text("""
     WITH saved_documents AS (
         UPDATE documents
@@ -71,24 +73,25 @@ _SAVE = text("""
     SET config = new.config, state = new.state, stage = new.stage, progress = new.progress,
         pages_total = new.pages_total, pages_done = new.pages_done, pages_failed = new.pages_failed,
         pages_ocr = new.pages_ocr, text_length = new.text_length, table_count = new.table_count,
-        attempts = new.attempts, error = new.error, revision = jobs.revision + 1, updated_at = now(),
-        started_at = CASE WHEN new.state = 'pending' THEN jobs.started_at ELSE coalesce(jobs.started_at, now()) END,
+        attempts = new.attempts, error = new.error, estimated_seconds_left = new.estimated_seconds_left,
+        revision = jobs.revision + 1, updated_at = now(),
+        started_at = CASE WHEN new.attempts = 0 THEN jobs.started_at ELSE coalesce(jobs.started_at, now()) END,
         completed_at = CASE WHEN new.ended THEN coalesce(jobs.completed_at, now()) END,
-        result = CASE WHEN new.state = 'completed'
+        result = CASE WHEN new.state IN ('completed', 'cancelled')
             THEN new.result || jsonb_build_object(
                 'processing_time_ms', round(extract(epoch FROM clock_timestamp() - jobs.created_at) * 1000))
             ELSE new.result END
     FROM jsonb_to_recordset(CAST(:jobs AS jsonb)) AS new (
         id uuid, config jsonb, state text, stage text, progress integer, pages_total integer, pages_done integer,
         pages_failed integer, pages_ocr integer, text_length bigint, table_count integer, attempts integer,
-        error jsonb, result jsonb, ended boolean)
+        error jsonb, result jsonb, ended boolean, estimated_seconds_left integer)
     WHERE jobs.id = new.id
     RETURNING jobs.id, revision, started_at, completed_at, updated_at, jobs.result, document_id,
               EXISTS (SELECT FROM jobs w WHERE w.document_id = jobs.document_id AND w.stage = 'waiting') AS waited_for
 """)
 _LOCK_READING = text("""
     SELECT id FROM jobs
-    WHERE organization_id = :organization_id AND document_id = :document_id AND type = 'text_extraction' FOR SHARE
+    WHERE organization_id = :organization_id AND document_id = :document_id AND type <> 'analysis' FOR SHARE
 """)
 _LOCK = text(f"""
     SELECT {_COLUMNS}, {_DOCUMENT_COLUMNS}
@@ -105,6 +108,14 @@ _OF_DOCUMENT = text(f"""
     SELECT {_COLUMNS} FROM jobs j
     WHERE j.organization_id = :organization_id AND j.document_id = :document_id ORDER BY j.created_at
 """)
+_OF_RUNS = text(f"""
+    SELECT m.run_id, {_COLUMNS} FROM run_jobs m JOIN jobs j ON j.id = m.job_id
+    WHERE m.run_id = ANY(:run_ids) ORDER BY m.run_id, m.position
+""")
+_READING = text(f"""
+    SELECT {_COLUMNS} FROM jobs j
+    WHERE j.organization_id = :organization_id AND j.document_id = :document_id AND j.type <> 'analysis'
+""")
 _MATCH = f"""
     {_VISIBLE}
     WHERE j.organization_id = :organization_id AND {_OWNED}
@@ -119,8 +130,9 @@ _COUNT = text(f"SELECT count(*) {_MATCH}")
 class Jobs:
     """Jobs of all organizations; every read for a caller names one, and whose documents alone count: None for all."""
 
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: AsyncConnection, webhooks: Webhooks) -> None:
         self._connection = connection
+        self._webhooks = webhooks
 
     async def submit(
         self, document: DocumentRecord, job: JobRecord, task: dict[str, Any], headers: dict[str, str], seconds: float
@@ -146,7 +158,8 @@ class Jobs:
     ) -> set[UUID]:
         """Saves jobs and documents as the pipeline left them and forgets tasks that are done, or whose job has ended.
 
-        Fills in the jobs' revisions and times. Answers the documents that analyses wait for.
+        Whoever wants word of a job that has ended will get it. Tasks of cancelled jobs stay, since their messages are
+        to be taken back. Fills in the jobs' revisions and times. Answers the documents that analyses wait for.
         """
         if not jobs:
             return set()
@@ -156,7 +169,7 @@ class Jobs:
                 [{name: getattr(document, name) for name in _SAVED_OF_DOCUMENT} for document in documents]
             ),
             "done": list(done),
-            "ended": [job.id for job in jobs if job.ended],
+            "ended": [job.id for job in jobs if job.ended and job.state != "cancelled"],
         }
         by_id = {job.id: job for job in jobs}
         waited_for = set()
@@ -166,6 +179,7 @@ class Jobs:
             job.updated_at, job.result = row.updated_at, row.result
             if row.waited_for:
                 waited_for.add(row.document_id)
+        await self._webhooks.ended(jobs)
         return waited_for
 
     async def lock_reading(self, organization_id: UUID, document_id: UUID) -> None:
@@ -191,6 +205,19 @@ class Jobs:
         """Jobs of the organization's document, oldest first."""
         values = {"organization_id": organization_id, "document_id": document_id}
         return [_job(row) for row in await self._connection.execute(_OF_DOCUMENT, values)]
+
+    async def of_runs(self, run_ids: Collection[UUID]) -> dict[UUID, list[JobRecord]]:
+        """The jobs of each run, the reading first."""
+        found: dict[UUID, list[JobRecord]] = {run_id: [] for run_id in run_ids}
+        for row in await self._connection.execute(_OF_RUNS, {"run_ids": list(run_ids)}):
+            found[row.run_id].append(_job(row))
+        return found
+
+    async def reading(self, organization_id: UUID, document_id: UUID) -> JobRecord | None:
+        """The job that reads the organization's document."""
+        values = {"organization_id": organization_id, "document_id": document_id}
+        row = (await self._connection.execute(_READING, values)).one_or_none()
+        return _job(row) if row else None
 
     async def list(
         self,

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.results.records import PageRecord, Problem
+from services.results.records import PageRecord, Problem, Spent
 
 _TYPES = {
     "number": "integer",
@@ -47,9 +47,18 @@ _FAILED = text("""
     SELECT number, problem_code, problem_message FROM pages
     WHERE document_id = :document_id AND problem_code IS NOT NULL ORDER BY number
 """)
+_FORGET_FAILED = text("DELETE FROM pages WHERE document_id = :document_id AND problem_code IS NOT NULL")
+_LANGUAGE = text("""
+    SELECT language FROM pages WHERE document_id = :document_id AND problem_code IS NULL AND language <> ''
+    GROUP BY language ORDER BY count(*) DESC, language LIMIT 1
+""")
+_ENGINES = text("""
+    SELECT DISTINCT engine FROM pages WHERE document_id = :document_id AND problem_code IS NULL ORDER BY engine
+""")
 _READ = "document_id = :document_id AND problem_code IS NULL"
 _AFTER = text(f"SELECT {_NAMES} FROM pages WHERE {_READ} AND number > :after ORDER BY number LIMIT :limit")
 _OFFSET = text(f"SELECT {_NAMES} FROM pages WHERE {_READ} ORDER BY number LIMIT :limit OFFSET :offset")
+_SOURCES = text(f"SELECT number, source FROM pages WHERE {_READ} ORDER BY number")
 _COUNT = text(f"SELECT count(*) FROM pages WHERE {_READ}")
 
 
@@ -84,6 +93,24 @@ class Pages:
         """Numbers and problems of the pages that could not be read."""
         rows = await self._connection.execute(_FAILED, {"document_id": document_id})
         return tuple((row.number, Problem(row.problem_code, row.problem_message)) for row in rows)
+
+    async def spent(self, document_id: UUID) -> Spent:
+        """The pages read so far, and those that could not be read."""
+        rows = (await self._connection.execute(_SOURCES, {"document_id": document_id})).all()
+        ocr = sum(row.source == "ocr" for row in rows)
+        return Spent(tuple(row.number for row in rows), ocr, await self.failures(document_id))
+
+    async def forget_failed(self, document_id: UUID) -> None:
+        """Leaves the pages that could not be read to be settled again."""
+        await self._connection.execute(_FORGET_FAILED, {"document_id": document_id})
+
+    async def language(self, document_id: UUID) -> str:
+        """The language of most of the document's pages; empty when none could be told."""
+        return (await self._connection.execute(_LANGUAGE, {"document_id": document_id})).scalar_one_or_none() or ""
+
+    async def engines(self, document_id: UUID) -> list[str]:
+        """Names and versions of what read the document's pages."""
+        return list((await self._connection.execute(_ENGINES, {"document_id": document_id})).scalars())
 
     async def list(self, document_id: UUID, limit: int, offset: int) -> tuple[list[PageRecord], int]:
         """A list's worth of the pages read so far, and how many there are in all."""

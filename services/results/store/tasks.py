@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.results.store.documents import as_json
 
-_COLUMNS = "id, job_id, kind, lane, pages, payload, headers, attempt, sequence"
+_COLUMNS = "id, job_id, kind, lane, pages, payload, headers, attempt, sequence, withdrawn"
 
 _INSERT = text("""
     INSERT INTO tasks (id, job_id, kind, lane, pages, payload, headers)
@@ -18,13 +18,12 @@ _INSERT = text("""
     FROM unnest(CAST(:ids AS uuid[]), CAST(:job_ids AS uuid[]), CAST(:kinds AS text[]), CAST(:lanes AS text[]),
                 CAST(:pages AS text[]), CAST(:payloads AS bytea[])) AS new (id, job_id, kind, lane, pages, payload)
 """)
-_BY_ID = text(
-    "SELECT id, job_id, kind, lane, pages, payload, headers, attempt, sequence FROM tasks WHERE id = ANY(:ids)"
-)
+_BY_ID = text(f"SELECT {_COLUMNS} FROM tasks WHERE id = ANY(:ids)")
 # A row that somebody holds is about to be deleted, as a rule; else its check comes and publishing again is dropped
 # by the broker as a repeat.
 _PUBLISHED = text("""
-    UPDATE tasks SET sequence = published.sequence, check_at = now() + interval '15 seconds'
+    UPDATE tasks SET sequence = published.sequence,
+                     check_at = now() + CASE WHEN withdrawn THEN interval '0' ELSE interval '15 seconds' END
     FROM unnest(CAST(:ids AS uuid[]), CAST(:attempts AS integer[]), CAST(:sequences AS bigint[]))
          AS published (id, attempt, sequence)
     WHERE tasks.id = published.id AND tasks.attempt = published.attempt
@@ -39,6 +38,18 @@ _AGAIN = text(f"""
     UPDATE tasks SET attempt = attempt + 1, sequence = NULL, check_at = now() + interval '2 seconds'
     WHERE id = :id AND attempt = :attempt
     RETURNING {_COLUMNS}
+""")
+_WITHDRAW = text(f"""
+    UPDATE tasks SET withdrawn = true, check_at = now() + interval '1 second'
+    WHERE id IN (SELECT id FROM tasks WHERE job_id = ANY(:job_ids) ORDER BY id FOR UPDATE)
+    RETURNING {_COLUMNS}
+""")
+_FORGET = text("""
+    DELETE FROM tasks WHERE id IN (SELECT id FROM tasks WHERE id = ANY(:ids) ORDER BY id FOR UPDATE)
+""")
+_DEPTH = text("""
+    SELECT kind, lane, sum(greatest(1, cardinality(pages)))::bigint AS units
+    FROM tasks WHERE NOT withdrawn GROUP BY kind, lane
 """)
 _CHECK_ALL = text("""
     UPDATE tasks SET check_at = now() WHERE id IN (SELECT id FROM tasks FOR UPDATE SKIP LOCKED)
@@ -60,6 +71,8 @@ class TaskRecord:
     attempt: int = 1
     sequence: int | None = None
     """Where it stands in the stream; None while the broker has not confirmed it."""
+    withdrawn: bool = False
+    """Nobody wants it any more: its message is to be taken back."""
 
 
 class Tasks:
@@ -101,6 +114,18 @@ class Tasks:
         """The task's next attempt; None when it is done or somebody else has begun one."""
         row = (await self._connection.execute(_AGAIN, {"id": task.id, "attempt": task.attempt})).one_or_none()
         return _task(row) if row else None
+
+    async def withdraw(self, job_ids: Collection[UUID]) -> list[TaskRecord]:
+        """Says that the jobs' tasks are not wanted any more; answers them."""
+        return [_task(row) for row in await self._connection.execute(_WITHDRAW, {"job_ids": list(job_ids)})]
+
+    async def forget(self, ids: Collection[UUID]) -> None:
+        """Deletes tasks whose messages are gone."""
+        await self._connection.execute(_FORGET, {"ids": list(ids)})
+
+    async def depth(self) -> dict[tuple[str, str], int]:
+        """What is unfinished by kind and lane: pages, or tasks where these have none."""
+        return {(row.kind, row.lane): row.units for row in await self._connection.execute(_DEPTH)}
 
     async def check_all(self) -> None:
         """Makes every task due: the broker may have lost them."""

@@ -20,6 +20,23 @@ def test_text_without_lines_has_no_boxes() -> None:
     assert [(1, None)] == [(line.page, line.box) for line in read_document([Page(number=1, text="One")]).lines]
 
 
+def test_sentences_of_a_text_are_its_lines() -> None:
+    """Where nobody has broken lines; abbreviations and numbers of lists end none, and lines that have places stay."""
+    text = "Dr. Brown paid EUR 48.6 million. He left in 2026. Total: 5\n1. Ships came. सभा। अब"
+    lines = [(line.text, line.opens_paragraph) for line in read_document([Page(number=1, text=text)]).lines]
+    assert [
+        ("Dr. Brown paid EUR 48.6 million.", True),
+        ("He left in 2026.", False),
+        ("Total: 5", False),
+        ("1. Ships came.", False),
+        ("सभा।", False),
+        ("अब", False),
+    ] == lines
+    assert ["He left in 2026. It was May."] == [
+        line.text for line in read_document([page("He left in 2026. It was May.")]).lines
+    ]
+
+
 def test_a_cell_far_outside_makes_no_row_as_long_as_that() -> None:
     """Callers say where cells are; one beyond every table is left out."""
     sent = table([["Sales", "5"]])

@@ -142,7 +142,12 @@ def test_services_know_no_secret_that_they_do_not_need(running: Layout) -> None:
     environ = {
         name: Path(f"/proc/{process.pid}/environ").read_bytes() for name, process in _state(running).processes.items()
     }
-    for secret, holders in (("service", {"auth", "analysis", "gateway"}), ("arrival", {"ingest", "results"})):
+    holders_of = {
+        "service": {"auth", "analysis", "gateway", "results"},
+        "arrival": {"ingest", "results"},
+        "webhook": {"results"},
+    }
+    for secret, holders in holders_of.items():
         value = running.secret(secret).encode()
         assert holders == {name for name, told in environ.items() if value in told}
     assert {"auth"} == {name for name, told in environ.items() if b"PAGEMESH_MASTER_KEY" in told}
@@ -152,4 +157,4 @@ def test_secrets_are_not_told(running: Layout) -> None:
     """`stack.json` must hold no secret."""
     told = json.dumps(json.loads(running.stack_file.read_text()))
     secrets = [path.read_text().strip() for path in running.secrets.iterdir()]
-    assert (6, []) == (len(secrets), [secret for secret in secrets if secret in told])
+    assert (7, []) == (len(secrets), [secret for secret in secrets if secret in told])

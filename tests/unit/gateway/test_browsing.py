@@ -72,7 +72,7 @@ async def test_only_reading(mesh: Mesh) -> None:
     """Other methods are refused in our form."""
     async with mesh.client() as client:
         answer = await client.post("/docs")
-    assert (405, "method_not_allowed", "GET, HEAD") == (
+    assert (405, "method_not_allowed", "GET, HEAD, OPTIONS") == (
         *(answer.status_code, answer.json()["error"]),
         answer.headers["allow"],
     )

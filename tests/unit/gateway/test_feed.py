@@ -138,12 +138,13 @@ async def test_trust_broken(record: Record, clock: list[float], how: str) -> Non
 
 
 def test_disconnected(record: Record) -> None:
-    """While the feed is down, unfinished jobs are not warm; finished ones are."""
+    """While the feed is down, neither unfinished jobs are warm nor failed ones, which may be tried again."""
     feed = _feed(record)
     feed.offer(_job(1))
-    feed.offer(_job(1, job_pb2.JOB_STATE_FAILED, "ended"))
+    feed.offer(_job(1, job_pb2.JOB_STATE_FAILED, "failed"))
+    feed.offer(_job(1, job_pb2.JOB_STATE_CANCELLED, "ended"))
     record.connected = False
-    assert feed.warm(_key()) is None
+    assert [None, None] == [feed.warm(_key(name)) for name in ("job", "failed")]
     assert feed.warm(_key("ended")) is not None
 
 

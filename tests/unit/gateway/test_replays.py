@@ -156,7 +156,7 @@ async def test_an_analysis_again(mesh: Mesh, client: httpx.AsyncClient) -> None:
     assert (202, told(first), "true") == (first.status_code, told(again), again.headers["idempotency-replayed"])
     for content in (body.replace("Why", "How"), body.replace(" ", "")):
         assert (422, "idempotency_key_reused") == code(await client.post(paths[0], content=content, headers=headers))
-    query = await client.post(f"{paths[0]}?more=1", content=body, headers=headers)
+    query = await client.post(f"{paths[0]}?dry_run=false", content=body, headers=headers)
     assert (422, "idempotency_key_reused") == code(query)
     other = await client.post(paths[1], content=body, headers=headers)
     assert (202, 2 + 2) == (other.status_code, len(mesh.results.records.jobs))

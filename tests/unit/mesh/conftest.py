@@ -1,6 +1,6 @@
-"""What tests of the mesh share: a bus on the real broker, an S3, and a server around a servicer."""
+"""What tests of the mesh share: a bus on the real broker, and a server around a servicer."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -8,7 +8,6 @@ from pydantic import SecretStr
 
 from mesh.bus import Bus
 from mesh.settings import MeshSettings
-from tests.support.s3 import S3Server
 from tests.support.servers import NatsServer
 
 
@@ -26,17 +25,3 @@ async def bus(settings: MeshSettings) -> AsyncIterator[Bus]:
     bus = await Bus.connect(settings)
     yield bus
     await bus.close()
-
-
-@pytest.fixture(scope="session")
-def s3_server(server_directory: Path) -> Iterator[S3Server]:
-    """A running S3 with its bucket."""
-    directory = server_directory / "s3"
-    directory.mkdir()
-    server = S3Server(directory)
-    try:
-        server.start()
-        server.make_bucket()
-        yield server
-    finally:
-        server.stop()

@@ -2,14 +2,17 @@
 
 import asyncio
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import pytest
 from obstore import exceptions
 
+from mesh import blobs as blobs_module
 from mesh.blobs import PART_BYTES, Blobs, _translated
 from mesh.errors import NotFound, PagemeshError, Unavailable
+from tests.support.broker import eventually
 from tests.support.s3 import S3Server
 
 LARGE = os.urandom(PART_BYTES + 1) + b"x" * PART_BYTES + b"end"
@@ -122,6 +125,59 @@ async def test_deleting_twice_is_no_error(blobs: Blobs) -> None:
         await blobs.get("key")
 
 
+async def keys(blobs: Blobs, folder: str) -> list[str]:
+    """What `below` tells, in order."""
+    return sorted([one.key async for some in blobs.below(folder) for one in some])
+
+
+async def test_what_is_below_a_folder(blobs: Blobs) -> None:
+    """Its blobs at any depth, each with the time of its change, and nobody else's."""
+    began = datetime.now(UTC) - timedelta(seconds=2)  # stores count whole seconds
+    for key in ("pages/a/1", "pages/a/2", "pages/ab/1", "pages/a/b/3"):
+        await blobs.put(key, b"content")
+    assert ["pages/a/1", "pages/a/2", "pages/a/b/3"] == await keys(blobs, "pages/a")
+    assert [] == await keys(blobs, "pages/none")
+    times = [one.modified async for some in blobs.below("pages") for one in some]
+    assert (4, True) == (len(times), all(began <= each <= datetime.now(UTC) for each in times))
+
+
+async def test_many_are_below_a_folder(blobs: Blobs) -> None:
+    """More than go into one answer, each once."""
+    made = sorted(f"many/{number}" for number in range(1_100))
+    for start in range(0, len(made), 100):
+        await asyncio.gather(*(blobs.put(key, b"") for key in made[start : start + 100]))
+    assert made == await keys(blobs, "many")
+
+
+async def test_what_is_held(blobs: Blobs) -> None:
+    """A blob is held until it is deleted; a folder never."""
+    await blobs.put("folder/key", b"content")
+    held = [await blobs.holds(key) for key in ("folder/key", "folder", "no")]
+    await blobs.delete("folder/key")
+    assert ([True, False, False], False) == (held, await blobs.holds("folder/key"))
+
+
+async def test_a_directory_tells_unfinished_files_too(tmp_path: Path) -> None:
+    """What a killed upload left there can be found, and removed, like a blob."""
+    blobs = Blobs(f"file://{tmp_path}/blobs")
+    left = tmp_path / "blobs" / "originals" / "a.pdf#1"
+    left.parent.mkdir()
+    left.write_bytes(b"half")
+    assert ["originals/a.pdf#1"] == await keys(blobs, "originals")
+    await blobs.delete("originals/a.pdf#1")
+    assert not left.exists()
+
+
+async def test_nothing_beyond_the_store_is_listed_or_deleted(tmp_path: Path) -> None:
+    """A key leads nowhere else."""
+    blobs = Blobs(f"file://{tmp_path}/blobs")
+    (tmp_path / "secret").write_bytes(b"secret")
+    with pytest.raises(NotFound):
+        await keys(blobs, "..")
+    await blobs.delete("../secret")
+    assert (tmp_path / "secret").exists()
+
+
 async def test_a_local_path_holds_the_content(blobs: Blobs) -> None:
     """Asked for again, or by many at once, it is one file."""
     await blobs.put("key", LARGE)
@@ -150,6 +206,20 @@ async def test_old_copies_are_forgotten() -> None:
 async def _copied(blobs: Blobs, key: str) -> Path:
     await blobs.put(key, key.encode())
     return await blobs.local_path(key)
+
+
+async def test_idle_copies_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some time after they were used last; one that is used again stays, and one that is gone is made anew."""
+    monkeypatch.setattr(blobs_module, "_COPY_SECONDS", 0.3)
+    blobs = Blobs("memory://")
+    used, idle = [await _copied(blobs, key) for key in ("used", "idle")]
+
+    async def is_forgotten() -> bool:
+        assert used == await blobs.local_path("used")
+        return not idle.exists()
+
+    await eventually(is_forgotten)
+    assert (True, b"idle") == (used.exists(), (await blobs.local_path("idle")).read_bytes())
 
 
 async def test_a_copy_that_fails_leaves_no_file() -> None:

@@ -138,6 +138,18 @@ async def test_a_cancelled_task_takes_its_child_with_it(one: Sandbox) -> None:
     assert before != await pid(one)
 
 
+async def test_a_task_that_is_cancelled_twice_leaves_the_pool_whole(one: Sandbox) -> None:
+    """The second time while its child is being ended."""
+    task = asyncio.create_task(answers(one, b"sleep"))
+    await asyncio.sleep(0.05)
+    task.cancel()
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert [b"mine"] == await asyncio.wait_for(answers(one, b"echo mine"), 30)
+
+
 async def test_a_reader_that_goes_takes_its_child_with_it(one: Sandbox) -> None:
     """Frames that nobody reads must not reach the next task."""
     async with aclosing(one.run(b"count 1000")) as frames:
@@ -172,6 +184,26 @@ async def test_a_child_that_grows_is_replaced_before_it_meets_its_limit() -> Non
     pids = [int((await answers(sandbox, b"grow %d" % (100 << 20)))[0]) for _ in range(4)]
     await sandbox.stop()
     assert (pids[0], pids[2], 2) == (pids[1], pids[3], len(set(pids)))
+
+
+async def test_turns_tell_how_long_the_queue_is(one: Sandbox) -> None:
+    """None while a child is idle; the one that works counts, and so does each task that waits."""
+    assert one.turns == 0
+    asked = [asyncio.create_task(answers(one, b"slow"))]
+    await _until_turns(one, 1)
+    asked += [asyncio.create_task(answers(one, b"count 1")) for _ in range(3)]
+    await _until_turns(one, 4)
+    asked.pop().cancel()
+    await _until_turns(one, 3)
+    await asyncio.gather(*asked)
+    assert one.turns == 0
+
+
+async def _until_turns(sandbox: Sandbox, expected: float) -> None:
+    async def reached() -> bool:
+        return sandbox.turns == expected
+
+    await eventually(reached)
 
 
 async def test_a_child_that_died_while_idle_is_replaced(one: Sandbox) -> None:

@@ -1,15 +1,21 @@
 """Workers on a real broker: order, acknowledgement, patience, giving up, and what breaks."""
 
 import asyncio
+import uuid
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import pytest
+from nats.js.errors import NotFoundError
 
 from mesh import context, pull, worker
 from mesh.bus import Bus
+from mesh.dead import about_job
 from mesh.errors import Unavailable
 from mesh.settings import MeshSettings
+from mesh.streams import work_subject
+from pagemesh.work.v1.work_pb2 import InspectTask, Source, Task
 from tests.support.broker import Tasks, eventually
 from tests.support.servers import NatsServer
 
@@ -135,6 +141,28 @@ async def test_a_task_that_keeps_failing_is_given_up(tasks: Tasks) -> None:
     assert [b"bad"] * worker.MAX_DELIVERIES == tries
     assert ([b"good"], [(b"bad", worker.MAX_DELIVERIES + 1)]) == (tasks.handled, tasks.given_up)
     assert (b"bad", f"dead.{tasks.kind}-normal-bad") == (dead.data, (dead.headers or {})["Nats-Msg-Id"])
+
+
+@pytest.mark.usefixtures("_impatient")
+async def test_no_password_lies_among_the_dead(tasks: Tasks) -> None:
+    """The copy stands under the task's job, without what opens its document; purging the job erases it."""
+    job_id = str(uuid.uuid4())
+    task = Task(job_id=job_id, inspect=InspectTask(source=Source(storage_key="k", password="open sesame")))
+
+    async def handle(payload: bytes) -> None:
+        raise ValueError
+
+    one = tasks.worker(handle)
+    await one.start()
+    await tasks.bus.publish(work_subject(tasks.kind, "normal"), task.SerializeToString(), job_id)
+    await eventually(tasks.all_done)
+    await one.stop(1)
+    copy = await tasks.bus.jetstream.get_last_msg("DEAD", f"dead.{tasks.kind}.{job_id}")
+    task.inspect.source.password = ""
+    assert task == Task.FromString(copy.data or b"")
+    await tasks.bus.purge("DEAD", about_job(job_id))
+    with pytest.raises(NotFoundError):
+        await tasks.bus.jetstream.get_last_msg("DEAD", f"dead.{tasks.kind}.{job_id}")
 
 
 @pytest.mark.usefixtures("_impatient")
@@ -315,3 +343,19 @@ async def test_a_worker_that_is_well_says_so(tasks: Tasks) -> None:
     await asyncio.sleep(0)
     with pytest.raises(Unavailable):
         await one.check()
+
+
+async def test_stopping_ends_loops_that_swallow_a_cancellation(tasks: Tasks) -> None:
+    """As `asyncio.wait_for` does where what it waits for ends at that moment."""
+    begun = asyncio.Event()
+
+    async def handle(payload: bytes) -> None:
+        begun.set()
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+
+    one = tasks.worker(handle)
+    await one.start()
+    await tasks.put(b"a")
+    await begun.wait()
+    await asyncio.wait_for(one.stop(0), 10)

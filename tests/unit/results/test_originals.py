@@ -11,7 +11,8 @@ from mesh.identity import Identity
 from pagemesh.results.v1.job_pb2 import Document
 from services.results.originals import new_document
 
-ORGANIZATION, ACCOUNT = str(uuid.uuid4()), str(uuid.uuid4())
+ORGANIZATION, ACCOUNT = "77d9a195-8705-4089-b9cd-81adf90be4bc", "f07ca7b4-58a9-4bbd-a368-005d7f537d45"
+OTHER = "254d32e4-4e91-4fa7-acdc-93878c9d0675"
 CALLER = Identity(ACCOUNT, ORGANIZATION, "user", "free", "", time.time() + 60)
 GOOD: dict[str, Any] = {
     "id": str(uuid.uuid4()),
@@ -48,8 +49,8 @@ def test_an_announced_document_is_the_callers() -> None:
         ("sha256", "0" * 63 + "\n"),
         ("sha256", "G" * 64),
         ("storage_key", ""),
-        ("storage_key", f"originals/{uuid.uuid4()}/{uuid.uuid4()}.pdf"),
-        ("storage_key", f"originals/{ORGANIZATION}/../{uuid.uuid4()}/x.pdf"),
+        ("storage_key", f"originals/{OTHER}/{ACCOUNT}.pdf"),
+        ("storage_key", f"originals/{ORGANIZATION}/../{OTHER}/x.pdf"),
         ("storage_key", f"originals/{ORGANIZATION}/..%2fx.pdf"),
         ("storage_key", f"originals/{ORGANIZATION}/x.pdf/../../../layouts/x"),
         ("storage_key", f"/originals/{ORGANIZATION}/x.pdf"),

@@ -1,7 +1,7 @@
 """The pipeline: every transition, and that repeated and late facts change nothing."""
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 from hypothesis import given
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from services.results import pipeline
 from services.results.pipeline import RANGE_PAGES, Ending
-from services.results.records import TERMINAL, JobRecord, NewTask, PageRecord, Problem
+from services.results.records import TERMINAL, JobRecord, NewTask, PageRecord, Problem, Spent
 from tests.unit.results.jobs import BROKEN, analysis_job, broken, read, reading_job, to_read
 
 
@@ -82,6 +82,21 @@ def test_settled_pages_count() -> None:
     pipeline.settled(job, [read(2, "de", tables=1), read(3)])
     assert (3, 1, 9, 3) == (job.pages_done, job.pages_failed, job.text_length, job.table_count)
     assert (95, True) == (job.progress, pipeline.all_pages_settled(job))
+
+
+def test_engines_are_noted_as_pages_come() -> None:
+    """Each once, in whatever order; a job that was cancelled meanwhile has not read its document."""
+    job = reading_job()
+    pipeline.inspected(job, to_read(False, True, True), frozenset())
+    for number, engine in ((1, "text 1"), (3, "ocr 2"), (2, "ocr 2")):
+        pipeline.settled(job, [replace(read(number), engine=engine)])
+        assert "processing" == pipeline.document_state(job)
+    stopped = copy.deepcopy(job)
+    pipeline.cancelled(stopped)
+    assert "failed" == pipeline.document_state(stopped)
+    pipeline.finish_reading(job, Ending())
+    assert job.result is not None
+    assert (["ocr 2", "text 1"], 3) == (job.result["engines"], job.result["page_count"])
 
 
 def read_to_the_end(analysis: bool) -> tuple[JobRecord, list[NewTask]]:
@@ -201,6 +216,79 @@ def test_cancelling_forgets_the_password() -> None:
     assert ("cancelled", "", "failed") == (job.state, job.config["password"], pipeline.document_state(job))
 
 
+def test_cancelling_keeps_and_tells_what_was_read() -> None:
+    """The document is completed with the pages that were spent; nothing else counts as read."""
+    job = reading_job()
+    pipeline.inspected(job, to_read(False, True, True, True), frozenset())
+    pipeline.settled(job, [read(1, "abc", tables=1), read(3, "de"), broken(4)])
+    pipeline.cancelled(job, Spent((1, 3), 1, ((4, BROKEN),)))
+    assert ("cancelled", "cancelled", 72) == seen(job)
+    assert {
+        "text_length": 5,
+        "table_count": 1,
+        "page_count": 4,
+        "ocr_page_count": 1,
+        "pages_failed": [{"page": 4, "code": "unreadable_page", "message": "The page is damaged."}],
+        "pages_spent": [1, 3],
+    } == job.result
+    assert (None, "completed") == (job.error, pipeline.document_state(job))
+
+
+def test_cancelling_before_anything_was_read() -> None:
+    """Nothing was spent, and the work never began."""
+    job = reading_job()
+    pipeline.cancelled(job, Spent((), 0))
+    assert ([], 0, 0, "failed") == (
+        (job.result or {})["pages_spent"],
+        (job.result or {})["page_count"],
+        job.attempts,
+        pipeline.document_state(job),
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "password"),
+    [("worker_lost", "secret"), ("out_of_resources", "secret"), ("wrong_password", ""), ("password_required", "")],
+)
+def test_a_failed_reading_begins_anew(code: str, password: str) -> None:
+    """With its password, but for one that was wrong; progress waits for the new try to overtake the old one."""
+    job = reading_job()
+    problem = Problem(code, "Because.")
+    pipeline.inspected(job, to_read(True, True), frozenset())
+    pipeline.settled(job, [broken(1, problem), broken(2, problem)])
+    pipeline.finish_reading(job, Ending(((1, problem), (2, problem))))
+    assert [NewTask("inspect")] == pipeline.retried(job, "failed")
+    assert (("pending", "queued", 95), 2, None, 0) == (seen(job), job.attempts, job.error, job.pages_failed)
+    assert (password, "uploaded") == (job.config["password"], pipeline.document_state(job))
+    tasks = pipeline.inspected(job, to_read(True, True), frozenset({1}))
+    assert [NewTask("ocr", (2,))] == list(tasks)
+    pipeline.settled(job, [read(1), read(2)])
+    pipeline.finish_reading(job, Ending())
+    assert (("completed", "completed", 100), 2) == (seen(job), job.attempts)
+
+
+def test_a_failed_analysis_is_made_again_alone() -> None:
+    """The pages were read, and stay read meanwhile."""
+    job, _ = read_to_the_end(analysis=True)
+    pipeline.failed(job, Problem("provider_unavailable", "away"))
+    assert [NewTask("analyze")] == pipeline.retried(job, "completed")
+    assert (("pending", "analyzing", 80), 2, "completed") == (seen(job), job.attempts, pipeline.document_state(job))
+    pipeline.analyzed(job, "the-analysis")
+    assert (("completed", "completed", 100), 2) == (seen(job), job.attempts)
+    assert ("the-analysis", 4) == ((job.result or {})["analysis_id"], (job.result or {})["text_length"])
+
+
+@pytest.mark.parametrize(
+    ("state", "tasks", "stage"), [("completed", [NewTask("analyze")], "analyzing"), ("processing", [], "waiting")]
+)
+def test_a_failed_analysis_of_its_own_waits_where_it_has_to(state: str, tasks: list[NewTask], stage: str) -> None:
+    """For a document whose reading is tried again."""
+    job = analysis_job()
+    pipeline.submitted(job, "completed")
+    pipeline.failed(job, BROKEN)
+    assert (tasks, "pending", stage) == (pipeline.retried(job, state), job.state, job.stage)
+
+
 @dataclass
 class Record:
     """What the store does around the pipeline: it settles a page once, and refuses facts of jobs that have ended."""
@@ -299,3 +387,23 @@ def _apply(job: JobRecord, fact: str, number: int) -> None:
         pipeline.analyzed(job, "the-analysis")
     else:
         pipeline.cancelled(job)
+
+
+def test_what_is_named_is_fetched_before_it_is_opened() -> None:
+    """Once: a second report of the same changes nothing, nor does one that comes after the end."""
+    job = reading_job()
+    job.config["fetch"] = {"url": "https://example.org/a.pdf"}
+    assert ["fetch"] == [task.kind for task in pipeline.submitted(job, "uploaded")]
+    assert ("fetching", "uploaded") == (job.stage, pipeline.document_state(job))
+    pipeline.begun(job)
+    assert ("running", "fetching", "processing") == (job.state, job.stage, pipeline.document_state(job))
+    late = copy.deepcopy(job)
+    assert ["inspect"] == [task.kind for task in pipeline.fetched(job)]
+    assert ("running", "processing") == (job.state, pipeline.document_state(job))
+    assert "fetch" not in job.config
+    assert [] == pipeline.fetched(job)
+    assert pipeline.inspected(job, to_read(False), frozenset())
+    pipeline.failed(late, BROKEN)
+    assert [] == pipeline.fetched(late)
+    assert "failed" == pipeline.document_state(late)
+    assert "fetch" in late.config  # so that another try fetches again

@@ -23,12 +23,13 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
+from pagemesh.analysis.v1 import estimate_pb2 as pagemesh_dot_analysis_dot_v1_dot_estimate__pb2
 from pagemesh.options.v1 import scopes_pb2 as pagemesh_dot_options_dot_v1_dot_scopes__pb2
 from pagemesh.results.v1 import analysis_pb2 as pagemesh_dot_results_dot_v1_dot_analysis__pb2
 from pagemesh.results.v1 import page_pb2 as pagemesh_dot_results_dot_v1_dot_page__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#pagemesh/analysis/v1/analysis.proto\x12\x14pagemesh.analysis.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a pagemesh/options/v1/scopes.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\x1epagemesh/results/v1/page.proto\"o\n\x0e\x41nalyzeRequest\x12(\n\x05pages\x18\x01 \x03(\x0b\x32\x19.pagemesh.results.v1.Page\x12\x33\n\x06\x63onfig\x18\x02 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\"\x8e\x01\n\x0f\x41nalyzeResponse\x12\x39\n\x08progress\x18\x01 \x01(\x0b\x32%.pagemesh.analysis.v1.AnalyzeProgressH\x00\x12\x38\n\x07outcome\x18\x02 \x01(\x0b\x32%.pagemesh.analysis.v1.AnalysisOutcomeH\x00\x42\x06\n\x04step\" \n\x0f\x41nalyzeProgress\x12\r\n\x05stage\x18\x01 \x01(\t\"\xf7\x01\n\x0f\x41nalysisOutcome\x12,\n\x0bresult_data\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12\x15\n\rmodel_version\x18\x03 \x01(\t\x12\x34\n\x0btoken_usage\x18\x04 \x01(\x0b\x32\x1f.pagemesh.results.v1.TokenUsage\x12\x15\n\x08\x63ost_usd\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\x12processing_time_ms\x18\x06 \x01(\x03\x12\x15\n\rprompt_sha256\x18\x07 \x01(\tB\x0b\n\t_cost_usd\"\x13\n\x11ListModelsRequest\"A\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.pagemesh.analysis.v1.Model\";\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nis_default\x18\x02 \x01(\x08\x12\x10\n\x08\x62uilt_in\x18\x03 \x01(\x08\x32\xeb\x01\n\x0f\x41nalysisService\x12n\n\x07\x41nalyze\x12$.pagemesh.analysis.v1.AnalyzeRequest\x1a%.pagemesh.analysis.v1.AnalyzeResponse\"\x14\xe2\xe0\x18\x10\x65nrichment.write0\x01\x12h\n\nListModels\x12\'.pagemesh.analysis.v1.ListModelsRequest\x1a(.pagemesh.analysis.v1.ListModelsResponse\"\x07\xe2\xe0\x18\x03\x61nyb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#pagemesh/analysis/v1/analysis.proto\x12\x14pagemesh.analysis.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a#pagemesh/analysis/v1/estimate.proto\x1a pagemesh/options/v1/scopes.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\x1epagemesh/results/v1/page.proto\"o\n\x0e\x41nalyzeRequest\x12(\n\x05pages\x18\x01 \x03(\x0b\x32\x19.pagemesh.results.v1.Page\x12\x33\n\x06\x63onfig\x18\x02 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\"\x8e\x01\n\x0f\x41nalyzeResponse\x12\x39\n\x08progress\x18\x01 \x01(\x0b\x32%.pagemesh.analysis.v1.AnalyzeProgressH\x00\x12\x38\n\x07outcome\x18\x02 \x01(\x0b\x32%.pagemesh.analysis.v1.AnalysisOutcomeH\x00\x42\x06\n\x04step\" \n\x0f\x41nalyzeProgress\x12\r\n\x05stage\x18\x01 \x01(\t\"\xf7\x01\n\x0f\x41nalysisOutcome\x12,\n\x0bresult_data\x18\x01 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nconfidence\x18\x02 \x01(\x02\x12\x15\n\rmodel_version\x18\x03 \x01(\t\x12\x34\n\x0btoken_usage\x18\x04 \x01(\x0b\x32\x1f.pagemesh.results.v1.TokenUsage\x12\x15\n\x08\x63ost_usd\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x1a\n\x12processing_time_ms\x18\x06 \x01(\x03\x12\x15\n\rprompt_sha256\x18\x07 \x01(\tB\x0b\n\t_cost_usd\"\x13\n\x11ListModelsRequest\"A\n\x12ListModelsResponse\x12+\n\x06models\x18\x01 \x03(\x0b\x32\x1b.pagemesh.analysis.v1.Model\";\n\x05Model\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nis_default\x18\x02 \x01(\x08\x12\x10\n\x08\x62uilt_in\x18\x03 \x01(\x08\x32\xcf\x02\n\x0f\x41nalysisService\x12n\n\x07\x41nalyze\x12$.pagemesh.analysis.v1.AnalyzeRequest\x1a%.pagemesh.analysis.v1.AnalyzeResponse\"\x14\xe2\xe0\x18\x10\x65nrichment.write0\x01\x12h\n\nListModels\x12\'.pagemesh.analysis.v1.ListModelsRequest\x1a(.pagemesh.analysis.v1.ListModelsResponse\"\x07\xe2\xe0\x18\x03\x61ny\x12\x62\n\x08\x45stimate\x12%.pagemesh.analysis.v1.EstimateRequest\x1a&.pagemesh.analysis.v1.EstimateResponse\"\x07\xe2\xe0\x18\x03\x61nyb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,20 +40,22 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ANALYSISSERVICE'].methods_by_name['Analyze']._serialized_options = b'\342\340\030\020enrichment.write'
   _globals['_ANALYSISSERVICE'].methods_by_name['ListModels']._loaded_options = None
   _globals['_ANALYSISSERVICE'].methods_by_name['ListModels']._serialized_options = b'\342\340\030\003any'
-  _globals['_ANALYZEREQUEST']._serialized_start=193
-  _globals['_ANALYZEREQUEST']._serialized_end=304
-  _globals['_ANALYZERESPONSE']._serialized_start=307
-  _globals['_ANALYZERESPONSE']._serialized_end=449
-  _globals['_ANALYZEPROGRESS']._serialized_start=451
-  _globals['_ANALYZEPROGRESS']._serialized_end=483
-  _globals['_ANALYSISOUTCOME']._serialized_start=486
-  _globals['_ANALYSISOUTCOME']._serialized_end=733
-  _globals['_LISTMODELSREQUEST']._serialized_start=735
-  _globals['_LISTMODELSREQUEST']._serialized_end=754
-  _globals['_LISTMODELSRESPONSE']._serialized_start=756
-  _globals['_LISTMODELSRESPONSE']._serialized_end=821
-  _globals['_MODEL']._serialized_start=823
-  _globals['_MODEL']._serialized_end=882
-  _globals['_ANALYSISSERVICE']._serialized_start=885
-  _globals['_ANALYSISSERVICE']._serialized_end=1120
+  _globals['_ANALYSISSERVICE'].methods_by_name['Estimate']._loaded_options = None
+  _globals['_ANALYSISSERVICE'].methods_by_name['Estimate']._serialized_options = b'\342\340\030\003any'
+  _globals['_ANALYZEREQUEST']._serialized_start=230
+  _globals['_ANALYZEREQUEST']._serialized_end=341
+  _globals['_ANALYZERESPONSE']._serialized_start=344
+  _globals['_ANALYZERESPONSE']._serialized_end=486
+  _globals['_ANALYZEPROGRESS']._serialized_start=488
+  _globals['_ANALYZEPROGRESS']._serialized_end=520
+  _globals['_ANALYSISOUTCOME']._serialized_start=523
+  _globals['_ANALYSISOUTCOME']._serialized_end=770
+  _globals['_LISTMODELSREQUEST']._serialized_start=772
+  _globals['_LISTMODELSREQUEST']._serialized_end=791
+  _globals['_LISTMODELSRESPONSE']._serialized_start=793
+  _globals['_LISTMODELSRESPONSE']._serialized_end=858
+  _globals['_MODEL']._serialized_start=860
+  _globals['_MODEL']._serialized_end=919
+  _globals['_ANALYSISSERVICE']._serialized_start=922
+  _globals['_ANALYSISSERVICE']._serialized_end=1257
 # @@protoc_insertion_point(module_scope)

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from pagemesh.analysis.v1 import analysis_pb2 as pagemesh_dot_analysis_dot_v1_dot_analysis__pb2
+from pagemesh.analysis.v1 import estimate_pb2 as pagemesh_dot_analysis_dot_v1_dot_estimate__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -45,6 +46,11 @@ class AnalysisServiceStub:
                 request_serializer=pagemesh_dot_analysis_dot_v1_dot_analysis__pb2.ListModelsRequest.SerializeToString,
                 response_deserializer=pagemesh_dot_analysis_dot_v1_dot_analysis__pb2.ListModelsResponse.FromString,
                 _registered_method=True)
+        self.Estimate = channel.unary_unary(
+                '/pagemesh.analysis.v1.AnalysisService/Estimate',
+                request_serializer=pagemesh_dot_analysis_dot_v1_dot_estimate__pb2.EstimateRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_analysis_dot_v1_dot_estimate__pb2.EstimateResponse.FromString,
+                _registered_method=True)
 
 
 class AnalysisServiceServicer:
@@ -66,6 +72,13 @@ class AnalysisServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Estimate(self, request, context):
+        """What an analysis would take, without making it. The errors of `Analyze` that are known beforehand.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_AnalysisServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -78,6 +91,11 @@ def add_AnalysisServiceServicer_to_server(servicer, server):
                     servicer.ListModels,
                     request_deserializer=pagemesh_dot_analysis_dot_v1_dot_analysis__pb2.ListModelsRequest.FromString,
                     response_serializer=pagemesh_dot_analysis_dot_v1_dot_analysis__pb2.ListModelsResponse.SerializeToString,
+            ),
+            'Estimate': grpc.unary_unary_rpc_method_handler(
+                    servicer.Estimate,
+                    request_deserializer=pagemesh_dot_analysis_dot_v1_dot_estimate__pb2.EstimateRequest.FromString,
+                    response_serializer=pagemesh_dot_analysis_dot_v1_dot_estimate__pb2.EstimateResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -135,6 +153,33 @@ class AnalysisService:
             '/pagemesh.analysis.v1.AnalysisService/ListModels',
             pagemesh_dot_analysis_dot_v1_dot_analysis__pb2.ListModelsRequest.SerializeToString,
             pagemesh_dot_analysis_dot_v1_dot_analysis__pb2.ListModelsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Estimate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.analysis.v1.AnalysisService/Estimate',
+            pagemesh_dot_analysis_dot_v1_dot_estimate__pb2.EstimateRequest.SerializeToString,
+            pagemesh_dot_analysis_dot_v1_dot_estimate__pb2.EstimateResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ Turning pages into answers."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from pagemesh.analysis.v1 import analysis_pb2 as _analysis_pb2
+from pagemesh.analysis.v1 import estimate_pb2 as _estimate_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -39,6 +40,8 @@ class AnalysisServiceStub:
     """
     ListModels: _grpc.UnaryUnaryMultiCallable[_analysis_pb2.ListModelsRequest, _analysis_pb2.ListModelsResponse]
     """The models that can be asked."""
+    Estimate: _grpc.UnaryUnaryMultiCallable[_estimate_pb2.EstimateRequest, _estimate_pb2.EstimateResponse]
+    """What an analysis would take, without making it. The errors of `Analyze` that are known beforehand."""
 
 @_typing.type_check_only
 class AnalysisServiceAsyncStub(AnalysisServiceStub):
@@ -51,6 +54,8 @@ class AnalysisServiceAsyncStub(AnalysisServiceStub):
     """
     ListModels: _aio.UnaryUnaryMultiCallable[_analysis_pb2.ListModelsRequest, _analysis_pb2.ListModelsResponse]  # type: ignore[assignment]
     """The models that can be asked."""
+    Estimate: _aio.UnaryUnaryMultiCallable[_estimate_pb2.EstimateRequest, _estimate_pb2.EstimateResponse]  # type: ignore[assignment]
+    """What an analysis would take, without making it. The errors of `Analyze` that are known beforehand."""
 
 class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
     """Analyses documents by a language model or by the built-in analyzer."""
@@ -72,5 +77,13 @@ class AnalysisServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_analysis_pb2.ListModelsResponse, _abc.Awaitable[_analysis_pb2.ListModelsResponse]]:
         """The models that can be asked."""
+
+    @_abc_1.abstractmethod
+    def Estimate(
+        self,
+        request: _estimate_pb2.EstimateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_estimate_pb2.EstimateResponse, _abc.Awaitable[_estimate_pb2.EstimateResponse]]:
+        """What an analysis would take, without making it. The errors of `Analyze` that are known beforehand."""
 
 def add_AnalysisServiceServicer_to_server(servicer: AnalysisServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -36,6 +36,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """There is no such thing, or it belongs to somebody else."""
     ERROR_REASON_ILLEGAL_STATE: _ErrorReason.ValueType  # 6
     """The thing's state forbids it: `{"state": "failed"}`."""
+    ERROR_REASON_ADDRESS_NOT_ALLOWED: _ErrorReason.ValueType  # 7
+    """A URL leads to an address that the operator does not allow: `{"field": "callback_url"}`."""
+    ERROR_REASON_EXPIRED: _ErrorReason.ValueType  # 8
+    """It was there, and has been erased since its time was up."""
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 20
     """No credential, or one that is malformed, expired or revoked."""
     ERROR_REASON_FORBIDDEN: _ErrorReason.ValueType  # 21
@@ -98,6 +102,12 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """The original is no longer in the store."""
     ERROR_REASON_NO_READABLE_PAGE: _ErrorReason.ValueType  # 53
     """No page could be read."""
+    ERROR_REASON_FETCH_FAILED: _ErrorReason.ValueType  # 54
+    """What a URL names could not be fetched; the message says what its server answered."""
+    ERROR_REASON_FETCH_TOO_LARGE: _ErrorReason.ValueType  # 55
+    """It is larger than the organization allows."""
+    ERROR_REASON_FETCH_TIMEOUT: _ErrorReason.ValueType  # 56
+    """It did not come in time."""
     ERROR_REASON_LANGUAGE_MISSING: _ErrorReason.ValueType  # 60
     """A language's data is not installed: `{"language": "hin", "installed": "eng"}`."""
     ERROR_REASON_OCR_FAILED: _ErrorReason.ValueType  # 61
@@ -128,6 +138,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """A stored key does not open: it was altered, or its master key is gone."""
     ERROR_REASON_WORKER_LOST: _ErrorReason.ValueType  # 90
     """A worker took the task repeatedly and never reported: `{"deliveries": "5"}`."""
+    ERROR_REASON_TEMPLATE_EXISTS: _ErrorReason.ValueType  # 100
+    """A template of that name exists, or is built in."""
     ERROR_REASON_RATE_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 110
     """Too many requests in a window: `{"retry_after": "42"}`."""
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 111
@@ -150,6 +162,10 @@ ERROR_REASON_NOT_FOUND: ErrorReason.ValueType  # 5
 """There is no such thing, or it belongs to somebody else."""
 ERROR_REASON_ILLEGAL_STATE: ErrorReason.ValueType  # 6
 """The thing's state forbids it: `{"state": "failed"}`."""
+ERROR_REASON_ADDRESS_NOT_ALLOWED: ErrorReason.ValueType  # 7
+"""A URL leads to an address that the operator does not allow: `{"field": "callback_url"}`."""
+ERROR_REASON_EXPIRED: ErrorReason.ValueType  # 8
+"""It was there, and has been erased since its time was up."""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 20
 """No credential, or one that is malformed, expired or revoked."""
 ERROR_REASON_FORBIDDEN: ErrorReason.ValueType  # 21
@@ -212,6 +228,12 @@ ERROR_REASON_BLOB_MISSING: ErrorReason.ValueType  # 52
 """The original is no longer in the store."""
 ERROR_REASON_NO_READABLE_PAGE: ErrorReason.ValueType  # 53
 """No page could be read."""
+ERROR_REASON_FETCH_FAILED: ErrorReason.ValueType  # 54
+"""What a URL names could not be fetched; the message says what its server answered."""
+ERROR_REASON_FETCH_TOO_LARGE: ErrorReason.ValueType  # 55
+"""It is larger than the organization allows."""
+ERROR_REASON_FETCH_TIMEOUT: ErrorReason.ValueType  # 56
+"""It did not come in time."""
 ERROR_REASON_LANGUAGE_MISSING: ErrorReason.ValueType  # 60
 """A language's data is not installed: `{"language": "hin", "installed": "eng"}`."""
 ERROR_REASON_OCR_FAILED: ErrorReason.ValueType  # 61
@@ -242,6 +264,8 @@ ERROR_REASON_PROVIDER_KEY_UNREADABLE: ErrorReason.ValueType  # 81
 """A stored key does not open: it was altered, or its master key is gone."""
 ERROR_REASON_WORKER_LOST: ErrorReason.ValueType  # 90
 """A worker took the task repeatedly and never reported: `{"deliveries": "5"}`."""
+ERROR_REASON_TEMPLATE_EXISTS: ErrorReason.ValueType  # 100
+"""A template of that name exists, or is built in."""
 ERROR_REASON_RATE_LIMIT_EXCEEDED: ErrorReason.ValueType  # 110
 """Too many requests in a window: `{"retry_after": "42"}`."""
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 111

@@ -22,11 +22,13 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from pagemesh.ingest.v1 import preview_pb2 as pagemesh_dot_ingest_dot_v1_dot_preview__pb2
 from pagemesh.options.v1 import scopes_pb2 as pagemesh_dot_options_dot_v1_dot_scopes__pb2
 from pagemesh.results.v1 import job_pb2 as pagemesh_dot_results_dot_v1_dot_job__pb2
+from pagemesh.results.v1 import runs_pb2 as pagemesh_dot_results_dot_v1_dot_runs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpagemesh/ingest/v1/ingest.proto\x12\x12pagemesh.ingest.v1\x1a pagemesh/options/v1/scopes.proto\x1a\x1dpagemesh/results/v1/job.proto\"+\n\x14SearchablePdfRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"&\n\x15SearchablePdfResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"]\n\rUploadRequest\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .pagemesh.ingest.v1.UploadConfigH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05piece\"\xae\x01\n\x0cUploadConfig\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x19\n\x11original_filename\x18\x03 \x01(\t\x12\x11\n\tmax_bytes\x18\x04 \x01(\x03\x12+\n\x03job\x18\x05 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x10\n\x08priority\x18\x06 \x01(\x05\x12\x0c\n\x04head\x18\x07 \x01(\x0c\"h\n\x0eUploadResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12%\n\x03job\x18\x02 \x01(\x0b\x32\x18.pagemesh.results.v1.Job2\xf3\x01\n\rIngestService\x12\x66\n\x06Upload\x12!.pagemesh.ingest.v1.UploadRequest\x1a\".pagemesh.ingest.v1.UploadResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write(\x01\x12z\n\rSearchablePdf\x12(.pagemesh.ingest.v1.SearchablePdfRequest\x1a).pagemesh.ingest.v1.SearchablePdfResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fpagemesh/ingest/v1/ingest.proto\x12\x12pagemesh.ingest.v1\x1a pagemesh/ingest/v1/preview.proto\x1a pagemesh/options/v1/scopes.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a\x1epagemesh/results/v1/runs.proto\"+\n\x14SearchablePdfRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"&\n\x15SearchablePdfResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\"]\n\rUploadRequest\x12\x32\n\x06\x63onfig\x18\x01 \x01(\x0b\x32 .pagemesh.ingest.v1.UploadConfigH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x07\n\x05piece\"\x9d\x02\n\x0cUploadConfig\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x19\n\x11original_filename\x18\x03 \x01(\t\x12\x11\n\tmax_bytes\x18\x04 \x01(\x03\x12+\n\x03job\x18\x05 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x10\n\x08priority\x18\x06 \x01(\x05\x12\x0c\n\x04head\x18\x07 \x01(\x0c\x12\x12\n\nplain_text\x18\x08 \x01(\x08\x12.\n\x08job_type\x18\t \x01(\x0e\x32\x1c.pagemesh.results.v1.JobType\x12)\n\x03run\x18\x0c \x01(\x0b\x32\x1c.pagemesh.results.v1.SentRun\"\x8f\x01\n\x0eUploadResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12%\n\x03job\x18\x02 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\x12%\n\x03run\x18\x03 \x01(\x0b\x32\x18.pagemesh.results.v1.Run2\xde\x02\n\rIngestService\x12\x66\n\x06Upload\x12!.pagemesh.ingest.v1.UploadRequest\x1a\".pagemesh.ingest.v1.UploadResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write(\x01\x12z\n\rSearchablePdf\x12(.pagemesh.ingest.v1.SearchablePdfRequest\x1a).pagemesh.ingest.v1.SearchablePdfResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read0\x01\x12i\n\x07Preview\x12\".pagemesh.ingest.v1.PreviewRequest\x1a#.pagemesh.ingest.v1.PreviewResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,16 +39,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_INGESTSERVICE'].methods_by_name['Upload']._serialized_options = b'\342\340\030\017documents.write'
   _globals['_INGESTSERVICE'].methods_by_name['SearchablePdf']._loaded_options = None
   _globals['_INGESTSERVICE'].methods_by_name['SearchablePdf']._serialized_options = b'\342\340\030\016documents.read'
-  _globals['_SEARCHABLEPDFREQUEST']._serialized_start=120
-  _globals['_SEARCHABLEPDFREQUEST']._serialized_end=163
-  _globals['_SEARCHABLEPDFRESPONSE']._serialized_start=165
-  _globals['_SEARCHABLEPDFRESPONSE']._serialized_end=203
-  _globals['_UPLOADREQUEST']._serialized_start=205
-  _globals['_UPLOADREQUEST']._serialized_end=298
-  _globals['_UPLOADCONFIG']._serialized_start=301
-  _globals['_UPLOADCONFIG']._serialized_end=475
-  _globals['_UPLOADRESPONSE']._serialized_start=477
-  _globals['_UPLOADRESPONSE']._serialized_end=581
-  _globals['_INGESTSERVICE']._serialized_start=584
-  _globals['_INGESTSERVICE']._serialized_end=827
+  _globals['_INGESTSERVICE'].methods_by_name['Preview']._loaded_options = None
+  _globals['_INGESTSERVICE'].methods_by_name['Preview']._serialized_options = b'\342\340\030\017documents.write'
+  _globals['_SEARCHABLEPDFREQUEST']._serialized_start=186
+  _globals['_SEARCHABLEPDFREQUEST']._serialized_end=229
+  _globals['_SEARCHABLEPDFRESPONSE']._serialized_start=231
+  _globals['_SEARCHABLEPDFRESPONSE']._serialized_end=269
+  _globals['_UPLOADREQUEST']._serialized_start=271
+  _globals['_UPLOADREQUEST']._serialized_end=364
+  _globals['_UPLOADCONFIG']._serialized_start=367
+  _globals['_UPLOADCONFIG']._serialized_end=652
+  _globals['_UPLOADRESPONSE']._serialized_start=655
+  _globals['_UPLOADRESPONSE']._serialized_end=798
+  _globals['_INGESTSERVICE']._serialized_start=801
+  _globals['_INGESTSERVICE']._serialized_end=1151
 # @@protoc_insertion_point(module_scope)

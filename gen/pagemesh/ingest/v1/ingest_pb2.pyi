@@ -6,6 +6,7 @@ Taking documents in."""
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from pagemesh.results.v1 import job_pb2 as _job_pb2
+from pagemesh.results.v1 import runs_pb2 as _runs_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -104,6 +105,9 @@ class UploadConfig(_message.Message):
     JOB_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     HEAD_FIELD_NUMBER: _builtins.int
+    PLAIN_TEXT_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """UUID that the caller chooses, so that a repeat makes no second document. The document's own id, which the answer
     tells, derives from it and from the caller's organization.
@@ -118,9 +122,17 @@ class UploadConfig(_message.Message):
     """0 to 9; the lane follows from it."""
     head: _builtins.bytes
     """The first bytes of the file, at most 1 MiB; so a small file is one message."""
+    plain_text: _builtins.bool
+    """The bytes are text in UTF-8, 1 to 1,000,000 characters of it, and no file: nothing is sniffed."""
+    job_type: _job_pb2.JobType.ValueType
+    """What the job is; unspecified: text_extraction. Documents of text tasks and tagging are hidden."""
     @_builtins.property
     def job(self) -> _job_pb2.JobConfig:
         """What to do with it."""
+
+    @_builtins.property
+    def run(self) -> _runs_pb2.SentRun:
+        """The run that the job is of, recorded with it; unset: none."""
 
     def __init__(
         self,
@@ -132,10 +144,13 @@ class UploadConfig(_message.Message):
         job: _job_pb2.JobConfig | None = ...,
         priority: _builtins.int = ...,
         head: _builtins.bytes = ...,
+        plain_text: _builtins.bool = ...,
+        job_type: _job_pb2.JobType.ValueType = ...,
+        run: _runs_pb2.SentRun | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["job", b"job", "run", b"run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "head", b"head", "job", b"job", "job_id", b"job_id", "max_bytes", b"max_bytes", "original_filename", b"original_filename", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "head", b"head", "job", b"job", "job_id", b"job_id", "job_type", b"job_type", "max_bytes", b"max_bytes", "original_filename", b"original_filename", "plain_text", b"plain_text", "priority", b"priority", "run", b"run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -149,6 +164,7 @@ class UploadResponse(_message.Message):
 
     DOCUMENT_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def document(self) -> _job_pb2.Document:
         """As stored."""
@@ -157,15 +173,20 @@ class UploadResponse(_message.Message):
     def job(self) -> _job_pb2.Job:
         """Its job."""
 
+    @_builtins.property
+    def run(self) -> _runs_pb2.Run:
+        """The run that was asked for with it."""
+
     def __init__(
         self,
         *,
         document: _job_pb2.Document | None = ...,
         job: _job_pb2.Job | None = ...,
+        run: _runs_pb2.Run | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "job", b"job", "run", b"run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "job", b"job", "run", b"run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

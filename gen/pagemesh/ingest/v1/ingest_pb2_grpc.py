@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from pagemesh.ingest.v1 import ingest_pb2 as pagemesh_dot_ingest_dot_v1_dot_ingest__pb2
+from pagemesh.ingest.v1 import preview_pb2 as pagemesh_dot_ingest_dot_v1_dot_preview__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -45,6 +46,11 @@ class IngestServiceStub:
                 request_serializer=pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.SearchablePdfRequest.SerializeToString,
                 response_deserializer=pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.SearchablePdfResponse.FromString,
                 _registered_method=True)
+        self.Preview = channel.stream_unary(
+                '/pagemesh.ingest.v1.IngestService/Preview',
+                request_serializer=pagemesh_dot_ingest_dot_v1_dot_preview__pb2.PreviewRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_ingest_dot_v1_dot_preview__pb2.PreviewResponse.FromString,
+                _registered_method=True)
 
 
 class IngestServiceServicer:
@@ -68,6 +74,15 @@ class IngestServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Preview(self, request_iterator, context):
+        """What reading a file would come to, without taking it in: its bytes are sent as to `Upload`, looked through in the
+        sandbox and forgotten. EMPTY_FILE, INVALID_FILE_TYPE, FILE_TOO_LARGE, LANGUAGE_MISSING as `Upload` has them, and
+        what its job would fail with: PASSWORD_REQUIRED, CORRUPT_DOCUMENT, TOO_MANY_PAGES, OUT_OF_RESOURCES and their like.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_IngestServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -80,6 +95,11 @@ def add_IngestServiceServicer_to_server(servicer, server):
                     servicer.SearchablePdf,
                     request_deserializer=pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.SearchablePdfRequest.FromString,
                     response_serializer=pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.SearchablePdfResponse.SerializeToString,
+            ),
+            'Preview': grpc.stream_unary_rpc_method_handler(
+                    servicer.Preview,
+                    request_deserializer=pagemesh_dot_ingest_dot_v1_dot_preview__pb2.PreviewRequest.FromString,
+                    response_serializer=pagemesh_dot_ingest_dot_v1_dot_preview__pb2.PreviewResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -137,6 +157,33 @@ class IngestService:
             '/pagemesh.ingest.v1.IngestService/SearchablePdf',
             pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.SearchablePdfRequest.SerializeToString,
             pagemesh_dot_ingest_dot_v1_dot_ingest__pb2.SearchablePdfResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Preview(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_unary(
+            request_iterator,
+            target,
+            '/pagemesh.ingest.v1.IngestService/Preview',
+            pagemesh_dot_ingest_dot_v1_dot_preview__pb2.PreviewRequest.SerializeToString,
+            pagemesh_dot_ingest_dot_v1_dot_preview__pb2.PreviewResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -6,6 +6,7 @@ Taking documents in."""
 from collections import abc as _abc
 from grpc import aio as _aio
 from pagemesh.ingest.v1 import ingest_pb2 as _ingest_pb2
+from pagemesh.ingest.v1 import preview_pb2 as _preview_pb2
 import abc as _abc_1
 import grpc as _grpc
 import sys
@@ -42,6 +43,11 @@ class IngestServiceStub:
     NOT_FOUND; ILLEGAL_STATE while it is not completed, and with PASSWORD_REQUIRED, CORRUPT_DOCUMENT, OUT_OF_RESOURCES
     and their like for originals that cannot be made one.
     """
+    Preview: _grpc.StreamUnaryMultiCallable[_preview_pb2.PreviewRequest, _preview_pb2.PreviewResponse]
+    """What reading a file would come to, without taking it in: its bytes are sent as to `Upload`, looked through in the
+    sandbox and forgotten. EMPTY_FILE, INVALID_FILE_TYPE, FILE_TOO_LARGE, LANGUAGE_MISSING as `Upload` has them, and
+    what its job would fail with: PASSWORD_REQUIRED, CORRUPT_DOCUMENT, TOO_MANY_PAGES, OUT_OF_RESOURCES and their like.
+    """
 
 @_typing.type_check_only
 class IngestServiceAsyncStub(IngestServiceStub):
@@ -56,6 +62,11 @@ class IngestServiceAsyncStub(IngestServiceStub):
     """The original of a document that was read, as a PDF with an invisible text layer on the pages that were recognized.
     NOT_FOUND; ILLEGAL_STATE while it is not completed, and with PASSWORD_REQUIRED, CORRUPT_DOCUMENT, OUT_OF_RESOURCES
     and their like for originals that cannot be made one.
+    """
+    Preview: _aio.StreamUnaryMultiCallable[_preview_pb2.PreviewRequest, _preview_pb2.PreviewResponse]  # type: ignore[assignment]
+    """What reading a file would come to, without taking it in: its bytes are sent as to `Upload`, looked through in the
+    sandbox and forgotten. EMPTY_FILE, INVALID_FILE_TYPE, FILE_TOO_LARGE, LANGUAGE_MISSING as `Upload` has them, and
+    what its job would fail with: PASSWORD_REQUIRED, CORRUPT_DOCUMENT, TOO_MANY_PAGES, OUT_OF_RESOURCES and their like.
     """
 
 class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -80,6 +91,17 @@ class IngestServiceServicer(metaclass=_abc_1.ABCMeta):
         """The original of a document that was read, as a PDF with an invisible text layer on the pages that were recognized.
         NOT_FOUND; ILLEGAL_STATE while it is not completed, and with PASSWORD_REQUIRED, CORRUPT_DOCUMENT, OUT_OF_RESOURCES
         and their like for originals that cannot be made one.
+        """
+
+    @_abc_1.abstractmethod
+    def Preview(
+        self,
+        request_iterator: _MaybeAsyncIterator[_preview_pb2.PreviewRequest],
+        context: _ServicerContext,
+    ) -> _typing.Union[_preview_pb2.PreviewResponse, _abc.Awaitable[_preview_pb2.PreviewResponse]]:
+        """What reading a file would come to, without taking it in: its bytes are sent as to `Upload`, looked through in the
+        sandbox and forgotten. EMPTY_FILE, INVALID_FILE_TYPE, FILE_TOO_LARGE, LANGUAGE_MISSING as `Upload` has them, and
+        what its job would fail with: PASSWORD_REQUIRED, CORRUPT_DOCUMENT, TOO_MANY_PAGES, OUT_OF_RESOURCES and their like.
         """
 
 def add_IngestServiceServicer_to_server(servicer: IngestServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -26,17 +26,21 @@ from google.protobuf import struct_pb2 as google_dot_protobuf_dot_struct__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pagemesh/results/v1/analysis.proto\x12\x13pagemesh.results.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"a\n\x0e\x41nalysisConfig\x12\x15\n\ranalysis_type\x18\x01 \x01(\t\x12\x0e\n\x06prompt\x18\x02 \x01(\t\x12(\n\x07options\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\"\x98\x03\n\x08\x41nalysis\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12\x15\n\ranalysis_type\x18\x04 \x01(\t\x12,\n\x0bresult_data\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nconfidence\x18\x06 \x01(\x02\x12\x15\n\rmodel_version\x18\x07 \x01(\t\x12\x1a\n\x12processing_time_ms\x18\x08 \x01(\x03\x12\x34\n\x0btoken_usage\x18\t \x01(\x0b\x32\x1f.pagemesh.results.v1.TokenUsage\x12\x15\n\x08\x63ost_usd\x18\n \x01(\x01H\x00\x88\x01\x01\x12\x15\n\rprompt_sha256\x18\x0b \x01(\t\x12.\n\nstarted_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x0b\n\t_cost_usd\"O\n\nTokenUsage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x15\n\routput_tokens\x18\x02 \x01(\x03\x12\x14\n\x0ctotal_tokens\x18\x03 \x01(\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"pagemesh/results/v1/analysis.proto\x12\x13pagemesh.results.v1\x1a\x1cgoogle/protobuf/struct.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9a\x01\n\x0e\x41nalysisConfig\x12\x15\n\ranalysis_type\x18\x01 \x01(\t\x12\x0e\n\x06prompt\x18\x02 \x01(\t\x12(\n\x07options\x18\x03 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x37\n\x08template\x18\x04 \x01(\x0b\x32%.pagemesh.results.v1.AnalysisTemplate\"e\n\x10\x41nalysisTemplate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x05\x12\x32\n\x06pieces\x18\x03 \x03(\x0b\x32\".pagemesh.results.v1.TemplatePiece\"M\n\rTemplatePiece\x12\x0e\n\x04said\x18\x01 \x01(\tH\x00\x12\x0f\n\x05value\x18\x02 \x01(\tH\x00\x12\x12\n\x08\x64ocument\x18\x03 \x01(\x08H\x00\x42\x07\n\x05piece\"\xd4\x03\n\x08\x41nalysis\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x02 \x01(\t\x12\x0e\n\x06job_id\x18\x03 \x01(\t\x12\x15\n\ranalysis_type\x18\x04 \x01(\t\x12,\n\x0bresult_data\x18\x05 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x12\n\nconfidence\x18\x06 \x01(\x02\x12\x15\n\rmodel_version\x18\x07 \x01(\t\x12\x1a\n\x12processing_time_ms\x18\x08 \x01(\x03\x12\x34\n\x0btoken_usage\x18\t \x01(\x0b\x32\x1f.pagemesh.results.v1.TokenUsage\x12\x15\n\x08\x63ost_usd\x18\n \x01(\x01H\x00\x88\x01\x01\x12\x15\n\rprompt_sha256\x18\x0b \x01(\t\x12.\n\nstarted_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\ncreated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08template\x18\x0e \x01(\t\x12\x18\n\x10template_version\x18\x0f \x01(\x05\x12\x0e\n\x06\x65ngine\x18\x10 \x01(\tB\x0b\n\t_cost_usd\"O\n\nTokenUsage\x12\x14\n\x0cinput_tokens\x18\x01 \x01(\x03\x12\x15\n\routput_tokens\x18\x02 \x01(\x03\x12\x14\n\x0ctotal_tokens\x18\x03 \x01(\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pagemesh.results.v1.analysis_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ANALYSISCONFIG']._serialized_start=122
-  _globals['_ANALYSISCONFIG']._serialized_end=219
-  _globals['_ANALYSIS']._serialized_start=222
-  _globals['_ANALYSIS']._serialized_end=630
-  _globals['_TOKENUSAGE']._serialized_start=632
-  _globals['_TOKENUSAGE']._serialized_end=711
+  _globals['_ANALYSISCONFIG']._serialized_start=123
+  _globals['_ANALYSISCONFIG']._serialized_end=277
+  _globals['_ANALYSISTEMPLATE']._serialized_start=279
+  _globals['_ANALYSISTEMPLATE']._serialized_end=380
+  _globals['_TEMPLATEPIECE']._serialized_start=382
+  _globals['_TEMPLATEPIECE']._serialized_end=459
+  _globals['_ANALYSIS']._serialized_start=462
+  _globals['_ANALYSIS']._serialized_end=930
+  _globals['_TOKENUSAGE']._serialized_start=932
+  _globals['_TOKENUSAGE']._serialized_end=1011
 # @@protoc_insertion_point(module_scope)

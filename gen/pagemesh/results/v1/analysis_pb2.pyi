@@ -3,10 +3,12 @@
 isort:skip_file
 Analyses as asked for and as recorded."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import struct_pb2 as _struct_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -27,6 +29,7 @@ class AnalysisConfig(_message.Message):
     ANALYSIS_TYPE_FIELD_NUMBER: _builtins.int
     PROMPT_FIELD_NUMBER: _builtins.int
     OPTIONS_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
     analysis_type: _builtins.str
     """"summary", "financial_analysis", "key_value_extraction", "classification", "tagging", "question_answering" or
     "custom".
@@ -37,20 +40,91 @@ class AnalysisConfig(_message.Message):
     def options(self) -> _struct_pb2.Struct:
         """`output_schema`, `model`, `summarize`, `extract_tables` and the like."""
 
+    @_builtins.property
+    def template(self) -> Global___AnalysisTemplate:
+        """The template that it is made by, as it was when the job was accepted; absent: none."""
+
     def __init__(
         self,
         *,
         analysis_type: _builtins.str = ...,
         prompt: _builtins.str = ...,
         options: _struct_pb2.Struct | None = ...,
+        template: Global___AnalysisTemplate | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["options", b"options", "template", b"template"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_type", b"analysis_type", "options", b"options", "prompt", b"prompt"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_type", b"analysis_type", "options", b"options", "prompt", b"prompt", "template", b"template"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AnalysisConfig: _TypeAlias = AnalysisConfig  # noqa: Y015
+
+@_typing.final
+class AnalysisTemplate(_message.Message):
+    """A template as a job keeps it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
+    PIECES_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    """Its name."""
+    version: _builtins.int
+    """Its version."""
+    @_builtins.property
+    def pieces(self) -> _containers.RepeatedCompositeFieldContainer[Global___TemplatePiece]:
+        """Its instructions with the values of its variables, in order; empty for built-in templates. Left out of jobs that are
+        told.
+        """
+
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        version: _builtins.int = ...,
+        pieces: _abc.Iterable[Global___TemplatePiece] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "pieces", b"pieces", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AnalysisTemplate: _TypeAlias = AnalysisTemplate  # noqa: Y015
+
+@_typing.final
+class TemplatePiece(_message.Message):
+    """A piece of a template's instructions."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SAID_FIELD_NUMBER: _builtins.int
+    VALUE_FIELD_NUMBER: _builtins.int
+    DOCUMENT_FIELD_NUMBER: _builtins.int
+    said: _builtins.str
+    """Said by the template."""
+    value: _builtins.str
+    """A variable's value, which is never looked into for placeholders."""
+    document: _builtins.bool
+    """Stands for the document."""
+    def __init__(
+        self,
+        *,
+        said: _builtins.str = ...,
+        value: _builtins.str = ...,
+        document: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "piece", b"piece", "said", b"said", "value", b"value"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "piece", b"piece", "said", b"said", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["said", "value", "document"]  # noqa: Y015
+    _WhichOneofArgType_piece: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_piece) -> _WhichOneofReturnType_piece | None: ...
+
+Global___TemplatePiece: _TypeAlias = TemplatePiece  # noqa: Y015
 
 @_typing.final
 class Analysis(_message.Message):
@@ -71,6 +145,9 @@ class Analysis(_message.Message):
     PROMPT_SHA256_FIELD_NUMBER: _builtins.int
     STARTED_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
+    TEMPLATE_FIELD_NUMBER: _builtins.int
+    TEMPLATE_VERSION_FIELD_NUMBER: _builtins.int
+    ENGINE_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     document_id: _builtins.str
@@ -89,6 +166,12 @@ class Analysis(_message.Message):
     """Cost in US dollars when known."""
     prompt_sha256: _builtins.str
     """SHA-256 of the prompt in hex; empty for the built-in analyzer."""
+    template: _builtins.str
+    """Name of the template that it was made by; empty: none."""
+    template_version: _builtins.int
+    """Version of the template; 0: none."""
+    engine: _builtins.str
+    """Names and versions of the engines that read the document, joined by ", "."""
     @_builtins.property
     def result_data(self) -> _struct_pb2.Struct:
         """The structured result, evidence included."""
@@ -121,10 +204,13 @@ class Analysis(_message.Message):
         prompt_sha256: _builtins.str = ...,
         started_at: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
+        template: _builtins.str = ...,
+        template_version: _builtins.int = ...,
+        engine: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd", "cost_usd", b"cost_usd", "created_at", b"created_at", "result_data", b"result_data", "started_at", b"started_at", "token_usage", b"token_usage"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd", "analysis_type", b"analysis_type", "confidence", b"confidence", "cost_usd", b"cost_usd", "created_at", b"created_at", "document_id", b"document_id", "id", b"id", "job_id", b"job_id", "model_version", b"model_version", "processing_time_ms", b"processing_time_ms", "prompt_sha256", b"prompt_sha256", "result_data", b"result_data", "started_at", b"started_at", "token_usage", b"token_usage"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd", "analysis_type", b"analysis_type", "confidence", b"confidence", "cost_usd", b"cost_usd", "created_at", b"created_at", "document_id", b"document_id", "engine", b"engine", "id", b"id", "job_id", b"job_id", "model_version", b"model_version", "processing_time_ms", b"processing_time_ms", "prompt_sha256", b"prompt_sha256", "result_data", b"result_data", "started_at", b"started_at", "template", b"template", "template_version", b"template_version", "token_usage", b"token_usage"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__cost_usd: _TypeAlias = _typing.Literal["cost_usd"]  # noqa: Y015
     _WhichOneofArgType__cost_usd: _TypeAlias = _typing.Literal["_cost_usd", b"_cost_usd"]  # noqa: Y015

@@ -27,7 +27,7 @@ from pagemesh.results.v1 import analysis_pb2 as pagemesh_dot_results_dot_v1_dot_
 from pagemesh.results.v1 import outcome_pb2 as pagemesh_dot_results_dot_v1_dot_outcome__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpagemesh/results/v1/job.proto\x12\x13pagemesh.results.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a!pagemesh/results/v1/outcome.proto\"\xca\x03\n\x08\x44ocument\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08\x66ilename\x18\x03 \x01(\t\x12\x19\n\x11original_filename\x18\x04 \x01(\t\x12\x11\n\tfile_size\x18\x05 \x01(\x03\x12\x11\n\tmime_type\x18\x06 \x01(\t\x12\x0e\n\x06sha256\x18\x07 \x01(\t\x12\x13\n\x0bstorage_key\x18\x08 \x01(\t\x12\x31\n\x05state\x18\t \x01(\x0e\x32\".pagemesh.results.v1.DocumentState\x12\x17\n\npage_count\x18\n \x01(\x05H\x00\x88\x01\x01\x12=\n\x08metadata\x18\x0b \x03(\x0b\x32+.pagemesh.results.v1.Document.MetadataEntry\x12.\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\r\n\x0b_page_count\"\xcc\x05\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12\x17\n\x0forganization_id\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x04 \x01(\t\x12*\n\x04type\x18\x05 \x01(\x0e\x32\x1c.pagemesh.results.v1.JobType\x12,\n\x05state\x18\x06 \x01(\x0e\x32\x1d.pagemesh.results.v1.JobState\x12\r\n\x05stage\x18\x07 \x01(\t\x12\x10\n\x08progress\x18\x08 \x01(\x05\x12\x10\n\x08priority\x18\t \x01(\x05\x12.\n\x06\x63onfig\x18\n \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x13\n\x0bpages_total\x18\x0b \x01(\x05\x12\x12\n\npages_done\x18\x0c \x01(\x05\x12\x14\n\x0cpages_failed\x18\r \x01(\x05\x12\x11\n\tpages_ocr\x18\x0e \x01(\x05\x12.\n\x06result\x18\x0f \x01(\x0b\x32\x1e.pagemesh.results.v1.JobResult\x12+\n\x05\x65rror\x18\x10 \x01(\x0b\x32\x1c.pagemesh.results.v1.Failure\x12\x10\n\x08\x61ttempts\x18\x11 \x01(\x05\x12\x10\n\x08revision\x18\x12 \x01(\x03\x12\x33\n\nstarted_at\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x35\n\x0c\x63ompleted_at\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12.\n\ncreated_at\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\r\n\x0b_started_atB\x0f\n\r_completed_at\"\x94\x01\n\tJobConfig\x12+\n\x04mode\x18\x01 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\x12\x11\n\tlanguages\x18\x02 \x01(\t\x12\x35\n\x08\x61nalysis\x18\x03 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x10\n\x08password\x18\x04 \x01(\t\"\xca\x01\n\tJobResult\x12\x13\n\x0btext_length\x18\x01 \x01(\x03\x12\x13\n\x0btable_count\x18\x02 \x01(\x05\x12\x12\n\npage_count\x18\x03 \x01(\x05\x12\x16\n\x0eocr_page_count\x18\x04 \x01(\x05\x12\x36\n\x0cpages_failed\x18\x05 \x03(\x0b\x32 .pagemesh.results.v1.PageFailure\x12\x1a\n\x12processing_time_ms\x18\x06 \x01(\x03\x12\x13\n\x0b\x61nalysis_id\x18\x07 \x01(\t\":\n\x0bPageFailure\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t*\xa4\x01\n\rDocumentState\x12\x1e\n\x1a\x44OCUMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44OCUMENT_STATE_UPLOADED\x10\x01\x12\x1d\n\x19\x44OCUMENT_STATE_PROCESSING\x10\x02\x12\x1c\n\x18\x44OCUMENT_STATE_COMPLETED\x10\x03\x12\x19\n\x15\x44OCUMENT_STATE_FAILED\x10\x04*\x9b\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_PENDING\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_COMPLETED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05*X\n\x07JobType\x12\x18\n\x14JOB_TYPE_UNSPECIFIED\x10\x00\x12\x1c\n\x18JOB_TYPE_TEXT_EXTRACTION\x10\x01\x12\x15\n\x11JOB_TYPE_ANALYSIS\x10\x02*c\n\x08ReadMode\x12\x19\n\x15READ_MODE_UNSPECIFIED\x10\x00\x12\x12\n\x0eREAD_MODE_TEXT\x10\x01\x12\x13\n\x0fREAD_MODE_TABLE\x10\x02\x12\x13\n\x0fREAD_MODE_MIXED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dpagemesh/results/v1/job.proto\x12\x13pagemesh.results.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a!pagemesh/results/v1/outcome.proto\"\xda\x03\n\x08\x44ocument\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0f\n\x07user_id\x18\x02 \x01(\t\x12\x10\n\x08\x66ilename\x18\x03 \x01(\t\x12\x19\n\x11original_filename\x18\x04 \x01(\t\x12\x11\n\tfile_size\x18\x05 \x01(\x03\x12\x11\n\tmime_type\x18\x06 \x01(\t\x12\x0e\n\x06sha256\x18\x07 \x01(\t\x12\x13\n\x0bstorage_key\x18\x08 \x01(\t\x12\x31\n\x05state\x18\t \x01(\x0e\x32\".pagemesh.results.v1.DocumentState\x12\x17\n\npage_count\x18\n \x01(\x05H\x00\x88\x01\x01\x12=\n\x08metadata\x18\x0b \x03(\x0b\x32+.pagemesh.results.v1.Document.MetadataEntry\x12.\n\ncreated_at\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06hidden\x18\x0e \x01(\x08\x1a/\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\r\n\x0b_page_count\"\xa1\x06\n\x03Job\x12\n\n\x02id\x18\x01 \x01(\t\x12\x17\n\x0forganization_id\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x04 \x01(\t\x12*\n\x04type\x18\x05 \x01(\x0e\x32\x1c.pagemesh.results.v1.JobType\x12,\n\x05state\x18\x06 \x01(\x0e\x32\x1d.pagemesh.results.v1.JobState\x12\r\n\x05stage\x18\x07 \x01(\t\x12\x10\n\x08progress\x18\x08 \x01(\x05\x12\x10\n\x08priority\x18\t \x01(\x05\x12.\n\x06\x63onfig\x18\n \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x13\n\x0bpages_total\x18\x0b \x01(\x05\x12\x12\n\npages_done\x18\x0c \x01(\x05\x12\x14\n\x0cpages_failed\x18\r \x01(\x05\x12\x11\n\tpages_ocr\x18\x0e \x01(\x05\x12.\n\x06result\x18\x0f \x01(\x0b\x32\x1e.pagemesh.results.v1.JobResult\x12+\n\x05\x65rror\x18\x10 \x01(\x0b\x32\x1c.pagemesh.results.v1.Failure\x12\x10\n\x08\x61ttempts\x18\x11 \x01(\x05\x12\x10\n\x08revision\x18\x12 \x01(\x03\x12\x33\n\nstarted_at\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x35\n\x0c\x63ompleted_at\x18\x14 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12.\n\ncreated_at\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x16 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x16\x65stimated_seconds_left\x18\x17 \x01(\x05H\x02\x88\x01\x01\x12\x13\n\x0bpages_spent\x18\x18 \x03(\x05\x42\r\n\x0b_started_atB\x0f\n\r_completed_atB\x19\n\x17_estimated_seconds_left\"\xaf\x01\n\tJobConfig\x12+\n\x04mode\x18\x01 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\x12\x11\n\tlanguages\x18\x02 \x01(\t\x12\x35\n\x08\x61nalysis\x18\x03 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x15\n\x08password\x18\x04 \x01(\tB\x03\x80\x01\x01\x12\x14\n\x0c\x63\x61llback_url\x18\x06 \x01(\t\"\xdb\x01\n\tJobResult\x12\x13\n\x0btext_length\x18\x01 \x01(\x03\x12\x13\n\x0btable_count\x18\x02 \x01(\x05\x12\x12\n\npage_count\x18\x03 \x01(\x05\x12\x16\n\x0eocr_page_count\x18\x04 \x01(\x05\x12\x36\n\x0cpages_failed\x18\x05 \x03(\x0b\x32 .pagemesh.results.v1.PageFailure\x12\x1a\n\x12processing_time_ms\x18\x06 \x01(\x03\x12\x13\n\x0b\x61nalysis_id\x18\x07 \x01(\t\x12\x0f\n\x07\x65ngines\x18\x08 \x03(\t\":\n\x0bPageFailure\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0f\n\x07message\x18\x03 \x01(\t*\xa4\x01\n\rDocumentState\x12\x1e\n\x1a\x44OCUMENT_STATE_UNSPECIFIED\x10\x00\x12\x1b\n\x17\x44OCUMENT_STATE_UPLOADED\x10\x01\x12\x1d\n\x19\x44OCUMENT_STATE_PROCESSING\x10\x02\x12\x1c\n\x18\x44OCUMENT_STATE_COMPLETED\x10\x03\x12\x19\n\x15\x44OCUMENT_STATE_FAILED\x10\x04*\x9b\x01\n\x08JobState\x12\x19\n\x15JOB_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11JOB_STATE_PENDING\x10\x01\x12\x15\n\x11JOB_STATE_RUNNING\x10\x02\x12\x17\n\x13JOB_STATE_COMPLETED\x10\x03\x12\x14\n\x10JOB_STATE_FAILED\x10\x04\x12\x17\n\x13JOB_STATE_CANCELLED\x10\x05*\x86\x01\n\x07JobType\x12\x18\n\x14JOB_TYPE_UNSPECIFIED\x10\x00\x12\x1c\n\x18JOB_TYPE_TEXT_EXTRACTION\x10\x01\x12\x15\n\x11JOB_TYPE_ANALYSIS\x10\x02\x12\x16\n\x12JOB_TYPE_TEXT_TASK\x10\x03\x12\x14\n\x10JOB_TYPE_TAGGING\x10\x04*c\n\x08ReadMode\x12\x19\n\x15READ_MODE_UNSPECIFIED\x10\x00\x12\x12\n\x0eREAD_MODE_TEXT\x10\x01\x12\x13\n\x0fREAD_MODE_TABLE\x10\x02\x12\x13\n\x0fREAD_MODE_MIXED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,24 +36,26 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DOCUMENT_METADATAENTRY']._loaded_options = None
   _globals['_DOCUMENT_METADATAENTRY']._serialized_options = b'8\001'
-  _globals['_DOCUMENTSTATE']._serialized_start=1755
-  _globals['_DOCUMENTSTATE']._serialized_end=1919
-  _globals['_JOBSTATE']._serialized_start=1922
-  _globals['_JOBSTATE']._serialized_end=2077
-  _globals['_JOBTYPE']._serialized_start=2079
-  _globals['_JOBTYPE']._serialized_end=2167
-  _globals['_READMODE']._serialized_start=2169
-  _globals['_READMODE']._serialized_end=2268
+  _globals['_JOBCONFIG'].fields_by_name['password']._loaded_options = None
+  _globals['_JOBCONFIG'].fields_by_name['password']._serialized_options = b'\200\001\001'
+  _globals['_DOCUMENTSTATE']._serialized_start=1900
+  _globals['_DOCUMENTSTATE']._serialized_end=2064
+  _globals['_JOBSTATE']._serialized_start=2067
+  _globals['_JOBSTATE']._serialized_end=2222
+  _globals['_JOBTYPE']._serialized_start=2225
+  _globals['_JOBTYPE']._serialized_end=2359
+  _globals['_READMODE']._serialized_start=2361
+  _globals['_READMODE']._serialized_end=2460
   _globals['_DOCUMENT']._serialized_start=159
-  _globals['_DOCUMENT']._serialized_end=617
-  _globals['_DOCUMENT_METADATAENTRY']._serialized_start=555
-  _globals['_DOCUMENT_METADATAENTRY']._serialized_end=602
-  _globals['_JOB']._serialized_start=620
-  _globals['_JOB']._serialized_end=1336
-  _globals['_JOBCONFIG']._serialized_start=1339
-  _globals['_JOBCONFIG']._serialized_end=1487
-  _globals['_JOBRESULT']._serialized_start=1490
-  _globals['_JOBRESULT']._serialized_end=1692
-  _globals['_PAGEFAILURE']._serialized_start=1694
-  _globals['_PAGEFAILURE']._serialized_end=1752
+  _globals['_DOCUMENT']._serialized_end=633
+  _globals['_DOCUMENT_METADATAENTRY']._serialized_start=571
+  _globals['_DOCUMENT_METADATAENTRY']._serialized_end=618
+  _globals['_JOB']._serialized_start=636
+  _globals['_JOB']._serialized_end=1437
+  _globals['_JOBCONFIG']._serialized_start=1440
+  _globals['_JOBCONFIG']._serialized_end=1615
+  _globals['_JOBRESULT']._serialized_start=1618
+  _globals['_JOBRESULT']._serialized_end=1837
+  _globals['_PAGEFAILURE']._serialized_start=1839
+  _globals['_PAGEFAILURE']._serialized_end=1897
 # @@protoc_insertion_point(module_scope)

@@ -102,6 +102,10 @@ class _JobTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_JobType.Value
     """Reads a document, then analyses it if that was asked."""
     JOB_TYPE_ANALYSIS: _JobType.ValueType  # 2
     """Analyses a document that was read before."""
+    JOB_TYPE_TEXT_TASK: _JobType.ValueType  # 3
+    """Reads a text or a file that is nobody's document, then analyses it; what it found is its only result."""
+    JOB_TYPE_TAGGING: _JobType.ValueType  # 4
+    """The same for tags."""
 
 class JobType(_JobType, metaclass=_JobTypeEnumTypeWrapper):
     """What a job is."""
@@ -112,6 +116,10 @@ JOB_TYPE_TEXT_EXTRACTION: JobType.ValueType  # 1
 """Reads a document, then analyses it if that was asked."""
 JOB_TYPE_ANALYSIS: JobType.ValueType  # 2
 """Analyses a document that was read before."""
+JOB_TYPE_TEXT_TASK: JobType.ValueType  # 3
+"""Reads a text or a file that is nobody's document, then analyses it; what it found is its only result."""
+JOB_TYPE_TAGGING: JobType.ValueType  # 4
+"""The same for tags."""
 Global___JobType: _TypeAlias = JobType  # noqa: Y015
 
 class _ReadMode:
@@ -181,6 +189,7 @@ class Document(_message.Message):
     METADATA_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    HIDDEN_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     user_id: _builtins.str
@@ -201,6 +210,10 @@ class Document(_message.Message):
     """How far it is."""
     page_count: _builtins.int
     """Absent until inspected."""
+    hidden: _builtins.bool
+    """It is in no list and no search, and only services can reach it: the input of a text task or of tagging. Set by the
+    service.
+    """
     @_builtins.property
     def metadata(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """Title, author, producer and the like, as the file says."""
@@ -229,10 +242,11 @@ class Document(_message.Message):
         metadata: _abc.Mapping[_builtins.str, _builtins.str] | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        hidden: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "created_at", b"created_at", "page_count", b"page_count", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "created_at", b"created_at", "file_size", b"file_size", "filename", b"filename", "id", b"id", "metadata", b"metadata", "mime_type", b"mime_type", "original_filename", b"original_filename", "page_count", b"page_count", "sha256", b"sha256", "state", b"state", "storage_key", b"storage_key", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_page_count", b"_page_count", "created_at", b"created_at", "file_size", b"file_size", "filename", b"filename", "hidden", b"hidden", "id", b"id", "metadata", b"metadata", "mime_type", b"mime_type", "original_filename", b"original_filename", "page_count", b"page_count", "sha256", b"sha256", "state", b"state", "storage_key", b"storage_key", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__page_count: _TypeAlias = _typing.Literal["page_count"]  # noqa: Y015
     _WhichOneofArgType__page_count: _TypeAlias = _typing.Literal["_page_count", b"_page_count"]  # noqa: Y015
@@ -268,6 +282,8 @@ class Job(_message.Message):
     COMPLETED_AT_FIELD_NUMBER: _builtins.int
     CREATED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
+    ESTIMATED_SECONDS_LEFT_FIELD_NUMBER: _builtins.int
+    PAGES_SPENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     organization_id: _builtins.str
@@ -281,7 +297,7 @@ class Job(_message.Message):
     state: Global___JobState.ValueType
     """How far it is."""
     stage: _builtins.str
-    """What it is doing: "queued", "inspecting", "reading", "waiting", "analyzing", "completed", "failed", "cancelled"."""
+    """What it is doing: "fetching", "queued", "inspecting", "reading", "waiting", "analyzing", "completed", "failed", "cancelled"."""
     progress: _builtins.int
     """0 to 100, never less than before."""
     priority: _builtins.int
@@ -295,16 +311,20 @@ class Job(_message.Message):
     pages_ocr: _builtins.int
     """Pages that need OCR."""
     attempts: _builtins.int
-    """How often its work was started."""
+    """How often its work was started, retries included."""
     revision: _builtins.int
     """Grows by at least one with every change; what `ETag`s are made of."""
+    estimated_seconds_left: _builtins.int
+    """Seconds that it would still take, as expected when it changed last; absent until rates were measured, and once it
+    has ended.
+    """
     @_builtins.property
     def config(self) -> Global___JobConfig:
         """What was asked."""
 
     @_builtins.property
     def result(self) -> Global___JobResult:
-        """Set when completed."""
+        """Set when completed, and when the reading of a document was cancelled: what had been read by then."""
 
     @_builtins.property
     def error(self) -> _outcome_pb2.Failure:
@@ -325,6 +345,10 @@ class Job(_message.Message):
     @_builtins.property
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it changed last."""
+
+    @_builtins.property
+    def pages_spent(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
+        """With the result of a cancelled reading: the pages that had been read, and count as used, in order."""
 
     def __init__(
         self,
@@ -351,17 +375,23 @@ class Job(_message.Message):
         completed_at: _timestamp_pb2.Timestamp | None = ...,
         created_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
+        estimated_seconds_left: _builtins.int | None = ...,
+        pages_spent: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_started_at", b"_started_at", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "error", b"error", "result", b"result", "started_at", b"started_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_estimated_seconds_left", b"_estimated_seconds_left", "_started_at", b"_started_at", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "error", b"error", "estimated_seconds_left", b"estimated_seconds_left", "result", b"result", "started_at", b"started_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_started_at", b"_started_at", "attempts", b"attempts", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "document_id", b"document_id", "error", b"error", "id", b"id", "organization_id", b"organization_id", "pages_done", b"pages_done", "pages_failed", b"pages_failed", "pages_ocr", b"pages_ocr", "pages_total", b"pages_total", "priority", b"priority", "progress", b"progress", "result", b"result", "revision", b"revision", "stage", b"stage", "started_at", b"started_at", "state", b"state", "type", b"type", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_estimated_seconds_left", b"_estimated_seconds_left", "_started_at", b"_started_at", "attempts", b"attempts", "completed_at", b"completed_at", "config", b"config", "created_at", b"created_at", "document_id", b"document_id", "error", b"error", "estimated_seconds_left", b"estimated_seconds_left", "id", b"id", "organization_id", b"organization_id", "pages_done", b"pages_done", "pages_failed", b"pages_failed", "pages_ocr", b"pages_ocr", "pages_spent", b"pages_spent", "pages_total", b"pages_total", "priority", b"priority", "progress", b"progress", "result", b"result", "revision", b"revision", "stage", b"stage", "started_at", b"started_at", "state", b"state", "type", b"type", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__completed_at: _TypeAlias = _typing.Literal["completed_at"]  # noqa: Y015
     _WhichOneofArgType__completed_at: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at"]  # noqa: Y015
+    _WhichOneofReturnType__estimated_seconds_left: _TypeAlias = _typing.Literal["estimated_seconds_left"]  # noqa: Y015
+    _WhichOneofArgType__estimated_seconds_left: _TypeAlias = _typing.Literal["_estimated_seconds_left", b"_estimated_seconds_left"]  # noqa: Y015
     _WhichOneofReturnType__started_at: _TypeAlias = _typing.Literal["started_at"]  # noqa: Y015
     _WhichOneofArgType__started_at: _TypeAlias = _typing.Literal["_started_at", b"_started_at"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__completed_at) -> _WhichOneofReturnType__completed_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__estimated_seconds_left) -> _WhichOneofReturnType__estimated_seconds_left | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__started_at) -> _WhichOneofReturnType__started_at | None: ...
 
@@ -377,12 +407,15 @@ class JobConfig(_message.Message):
     LANGUAGES_FIELD_NUMBER: _builtins.int
     ANALYSIS_FIELD_NUMBER: _builtins.int
     PASSWORD_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
     mode: Global___ReadMode.ValueType
     """What to read."""
     languages: _builtins.str
     """OCR languages, Tesseract codes joined by "+"."""
     password: _builtins.str
     """Opens an encrypted document."""
+    callback_url: _builtins.str
+    """URL to which word goes when the job has ended; empty: nobody is told."""
     @_builtins.property
     def analysis(self) -> _analysis_pb2.AnalysisConfig:
         """The analysis to do; absent: none."""
@@ -394,10 +427,11 @@ class JobConfig(_message.Message):
         languages: _builtins.str = ...,
         analysis: _analysis_pb2.AnalysisConfig | None = ...,
         password: _builtins.str = ...,
+        callback_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["analysis", b"analysis"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis", b"analysis", "languages", b"languages", "mode", b"mode", "password", b"password"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis", b"analysis", "callback_url", b"callback_url", "languages", b"languages", "mode", b"mode", "password", b"password"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -416,6 +450,7 @@ class JobResult(_message.Message):
     PAGES_FAILED_FIELD_NUMBER: _builtins.int
     PROCESSING_TIME_MS_FIELD_NUMBER: _builtins.int
     ANALYSIS_ID_FIELD_NUMBER: _builtins.int
+    ENGINES_FIELD_NUMBER: _builtins.int
     text_length: _builtins.int
     """Characters of text over all pages."""
     table_count: _builtins.int
@@ -432,6 +467,10 @@ class JobResult(_message.Message):
     def pages_failed(self) -> _containers.RepeatedCompositeFieldContainer[Global___PageFailure]:
         """Pages that could not be read."""
 
+    @_builtins.property
+    def engines(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Names and versions of the engines that read its pages, in alphabetical order."""
+
     def __init__(
         self,
         *,
@@ -442,10 +481,11 @@ class JobResult(_message.Message):
         pages_failed: _abc.Iterable[Global___PageFailure] | None = ...,
         processing_time_ms: _builtins.int = ...,
         analysis_id: _builtins.str = ...,
+        engines: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_id", b"analysis_id", "ocr_page_count", b"ocr_page_count", "page_count", b"page_count", "pages_failed", b"pages_failed", "processing_time_ms", b"processing_time_ms", "table_count", b"table_count", "text_length", b"text_length"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analysis_id", b"analysis_id", "engines", b"engines", "ocr_page_count", b"ocr_page_count", "page_count", b"page_count", "pages_failed", b"pages_failed", "processing_time_ms", b"processing_time_ms", "table_count", b"table_count", "text_length", b"text_length"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

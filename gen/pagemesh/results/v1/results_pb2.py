@@ -24,11 +24,14 @@ _sym_db = _symbol_database.Default()
 
 from pagemesh.options.v1 import scopes_pb2 as pagemesh_dot_options_dot_v1_dot_scopes__pb2
 from pagemesh.results.v1 import analysis_pb2 as pagemesh_dot_results_dot_v1_dot_analysis__pb2
+from pagemesh.results.v1 import erasures_pb2 as pagemesh_dot_results_dot_v1_dot_erasures__pb2
 from pagemesh.results.v1 import job_pb2 as pagemesh_dot_results_dot_v1_dot_job__pb2
+from pagemesh.results.v1 import job_control_pb2 as pagemesh_dot_results_dot_v1_dot_job__control__pb2
 from pagemesh.results.v1 import page_pb2 as pagemesh_dot_results_dot_v1_dot_page__pb2
+from pagemesh.results.v1 import runs_pb2 as pagemesh_dot_results_dot_v1_dot_runs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!pagemesh/results/v1/results.proto\x12\x13pagemesh.results.v1\x1a pagemesh/options/v1/scopes.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a\x1epagemesh/results/v1/page.proto\"\xc4\x01\n\x10SubmitJobRequest\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12.\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12-\n\x07\x61rrival\x18\x05 \x01(\x0b\x32\x1c.pagemesh.results.v1.Arrival\"@\n\x07\x41rrival\x12\x11\n\tinspected\x18\x01 \x01(\x0c\x12\x0c\n\x04seal\x18\x02 \x01(\x0c\x12\x14\n\x0cmicroseconds\x18\x03 \x01(\r\"k\n\x11SubmitJobResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12%\n\x03job\x18\x02 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\x83\x01\n\x15SubmitAnalysisRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x33\n\x06\x63onfig\x18\x03 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x10\n\x08priority\x18\x04 \x01(\x05\"?\n\x16SubmitAnalysisResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"7\n\x0eGetJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"!\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10WatchJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\xa0\x01\n\x0fListJobsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x1d.pagemesh.results.v1.JobState\x12*\n\x04type\x18\x04 \x01(\x0e\x32\x1c.pagemesh.results.v1.JobType\x12\x13\n\x0b\x64ocument_id\x18\x05 \x01(\t\"I\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.pagemesh.results.v1.Job\x12\r\n\x05total\x18\x02 \x01(\x03\")\n\x12GetDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"n\n\x13GetDocumentResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12&\n\x04jobs\x18\x02 \x03(\x0b\x32\x18.pagemesh.results.v1.Job\"\xef\x01\n\x14ListDocumentsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\".pagemesh.results.v1.DocumentState\x12\x0e\n\x06search\x18\x04 \x01(\t\x12/\n\x04sort\x18\x05 \x01(\x0e\x32!.pagemesh.results.v1.DocumentSort\x12\x11\n\tascending\x18\x06 \x01(\x08\x12\x30\n\tsearch_in\x18\x07 \x01(\x0e\x32\x1d.pagemesh.results.v1.SearchIn\"\x89\x01\n\x15ListDocumentsResponse\x12\x30\n\tdocuments\x18\x01 \x03(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\r\n\x05total\x18\x02 \x01(\x03\x12/\n\x07matches\x18\x03 \x03(\x0b\x32\x1e.pagemesh.results.v1.PageMatch\"?\n\tPageMatch\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x0f\n\x07snippet\x18\x03 \x01(\t\",\n\x15\x44\x65leteDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"\x18\n\x16\x44\x65leteDocumentResponse\"^\n\x10ListPagesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x10\n\x08per_page\x18\x03 \x01(\x05\x12\x15\n\rinclude_lines\x18\x04 \x01(\x08\"L\n\x11ListPagesResponse\x12(\n\x05pages\x18\x01 \x03(\x0b\x32\x19.pagemesh.results.v1.Page\x12\r\n\x05total\x18\x02 \x01(\x03\"@\n\x12StreamPagesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\rinclude_lines\x18\x02 \x01(\x08\">\n\x13StreamPagesResponse\x12\'\n\x04page\x18\x01 \x01(\x0b\x32\x19.pagemesh.results.v1.Page\"A\n\x13ListAnalysesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\ranalysis_type\x18\x02 \x01(\t\"G\n\x14ListAnalysesResponse\x12/\n\x08\x61nalyses\x18\x01 \x03(\x0b\x32\x1d.pagemesh.results.v1.Analysis*\x84\x01\n\x0c\x44ocumentSort\x12\x1d\n\x19\x44OCUMENT_SORT_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44OCUMENT_SORT_CREATED_AT\x10\x01\x12\x1a\n\x16\x44OCUMENT_SORT_FILENAME\x10\x02\x12\x1b\n\x17\x44OCUMENT_SORT_FILE_SIZE\x10\x03*P\n\x08SearchIn\x12\x19\n\x15SEARCH_IN_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEARCH_IN_NAME\x10\x01\x12\x15\n\x11SEARCH_IN_CONTENT\x10\x02\x32\xb2\x04\n\nJobService\x12o\n\tSubmitJob\x12%.pagemesh.results.v1.SubmitJobRequest\x1a&.pagemesh.results.v1.SubmitJobResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12\x7f\n\x0eSubmitAnalysis\x12*.pagemesh.results.v1.SubmitAnalysisRequest\x1a+.pagemesh.results.v1.SubmitAnalysisResponse\"\x14\xe2\xe0\x18\x10\x65nrichment.write\x12`\n\x06GetJob\x12\".pagemesh.results.v1.GetJobRequest\x1a#.pagemesh.results.v1.GetJobResponse\"\r\xe2\xe0\x18\tjobs.read\x12h\n\x08WatchJob\x12$.pagemesh.results.v1.WatchJobRequest\x1a%.pagemesh.results.v1.WatchJobResponse\"\r\xe2\xe0\x18\tjobs.read0\x01\x12\x66\n\x08ListJobs\x12$.pagemesh.results.v1.ListJobsRequest\x1a%.pagemesh.results.v1.ListJobsResponse\"\r\xe2\xe0\x18\tjobs.read2\xe5\x05\n\x0f\x44ocumentService\x12t\n\x0bGetDocument\x12\'.pagemesh.results.v1.GetDocumentRequest\x1a(.pagemesh.results.v1.GetDocumentResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12z\n\rListDocuments\x12).pagemesh.results.v1.ListDocumentsRequest\x1a*.pagemesh.results.v1.ListDocumentsResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12~\n\x0e\x44\x65leteDocument\x12*.pagemesh.results.v1.DeleteDocumentRequest\x1a+.pagemesh.results.v1.DeleteDocumentResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12n\n\tListPages\x12%.pagemesh.results.v1.ListPagesRequest\x1a&.pagemesh.results.v1.ListPagesResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12v\n\x0bStreamPages\x12\'.pagemesh.results.v1.StreamPagesRequest\x1a(.pagemesh.results.v1.StreamPagesResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read0\x01\x12x\n\x0cListAnalyses\x12(.pagemesh.results.v1.ListAnalysesRequest\x1a).pagemesh.results.v1.ListAnalysesResponse\"\x13\xe2\xe0\x18\x0f\x65nrichment.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!pagemesh/results/v1/results.proto\x12\x13pagemesh.results.v1\x1a pagemesh/options/v1/scopes.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\"pagemesh/results/v1/erasures.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a%pagemesh/results/v1/job_control.proto\x1a\x1epagemesh/results/v1/page.proto\x1a\x1epagemesh/results/v1/runs.proto\"\x9f\x02\n\x10SubmitJobRequest\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12.\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12-\n\x07\x61rrival\x18\x05 \x01(\x0b\x32\x1c.pagemesh.results.v1.Arrival\x12.\n\x08job_type\x18\x06 \x01(\x0e\x32\x1c.pagemesh.results.v1.JobType\x12)\n\x03run\x18\x0c \x01(\x0b\x32\x1c.pagemesh.results.v1.SentRun\"@\n\x07\x41rrival\x12\x11\n\tinspected\x18\x01 \x01(\x0c\x12\x0c\n\x04seal\x18\x02 \x01(\x0c\x12\x14\n\x0cmicroseconds\x18\x03 \x01(\r\"\x92\x01\n\x11SubmitJobResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12%\n\x03job\x18\x02 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\x12%\n\x03run\x18\x03 \x01(\x0b\x32\x18.pagemesh.results.v1.Run\"\x99\x01\n\x15SubmitAnalysisRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x33\n\x06\x63onfig\x18\x03 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x10\n\x08priority\x18\x04 \x01(\x05\x12\x14\n\x0c\x63\x61llback_url\x18\x05 \x01(\t\"?\n\x16SubmitAnalysisResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"7\n\x0eGetJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"!\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"9\n\x10WatchJobResponse\x12%\n\x03job\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Job\"\xa0\x01\n\x0fListJobsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x1d.pagemesh.results.v1.JobState\x12*\n\x04type\x18\x04 \x01(\x0e\x32\x1c.pagemesh.results.v1.JobType\x12\x13\n\x0b\x64ocument_id\x18\x05 \x01(\t\"I\n\x10ListJobsResponse\x12&\n\x04jobs\x18\x01 \x03(\x0b\x32\x18.pagemesh.results.v1.Job\x12\r\n\x05total\x18\x02 \x01(\x03\")\n\x12GetDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\"n\n\x13GetDocumentResponse\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12&\n\x04jobs\x18\x02 \x03(\x0b\x32\x18.pagemesh.results.v1.Job\"\xef\x01\n\x14ListDocumentsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12\x31\n\x05state\x18\x03 \x01(\x0e\x32\".pagemesh.results.v1.DocumentState\x12\x0e\n\x06search\x18\x04 \x01(\t\x12/\n\x04sort\x18\x05 \x01(\x0e\x32!.pagemesh.results.v1.DocumentSort\x12\x11\n\tascending\x18\x06 \x01(\x08\x12\x30\n\tsearch_in\x18\x07 \x01(\x0e\x32\x1d.pagemesh.results.v1.SearchIn\"\x89\x01\n\x15ListDocumentsResponse\x12\x30\n\tdocuments\x18\x01 \x03(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\r\n\x05total\x18\x02 \x01(\x03\x12/\n\x07matches\x18\x03 \x03(\x0b\x32\x1e.pagemesh.results.v1.PageMatch\"?\n\tPageMatch\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x0f\n\x07snippet\x18\x03 \x01(\t\";\n\x15\x44\x65leteDocumentRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\r\n\x05\x65rase\x18\x02 \x01(\x08\"G\n\x16\x44\x65leteDocumentResponse\x12-\n\x07\x65rasure\x18\x01 \x01(\x0b\x32\x1c.pagemesh.results.v1.Erasure\"^\n\x10ListPagesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x10\n\x08per_page\x18\x03 \x01(\x05\x12\x15\n\rinclude_lines\x18\x04 \x01(\x08\"L\n\x11ListPagesResponse\x12(\n\x05pages\x18\x01 \x03(\x0b\x32\x19.pagemesh.results.v1.Page\x12\r\n\x05total\x18\x02 \x01(\x03\"@\n\x12StreamPagesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\rinclude_lines\x18\x02 \x01(\x08\">\n\x13StreamPagesResponse\x12\'\n\x04page\x18\x01 \x01(\x0b\x32\x19.pagemesh.results.v1.Page\"A\n\x13ListAnalysesRequest\x12\x13\n\x0b\x64ocument_id\x18\x01 \x01(\t\x12\x15\n\ranalysis_type\x18\x02 \x01(\t\"G\n\x14ListAnalysesResponse\x12/\n\x08\x61nalyses\x18\x01 \x03(\x0b\x32\x1d.pagemesh.results.v1.Analysis*\x84\x01\n\x0c\x44ocumentSort\x12\x1d\n\x19\x44OCUMENT_SORT_UNSPECIFIED\x10\x00\x12\x1c\n\x18\x44OCUMENT_SORT_CREATED_AT\x10\x01\x12\x1a\n\x16\x44OCUMENT_SORT_FILENAME\x10\x02\x12\x1b\n\x17\x44OCUMENT_SORT_FILE_SIZE\x10\x03*P\n\x08SearchIn\x12\x19\n\x15SEARCH_IN_UNSPECIFIED\x10\x00\x12\x12\n\x0eSEARCH_IN_NAME\x10\x01\x12\x15\n\x11SEARCH_IN_CONTENT\x10\x02\x32\x91\x06\n\nJobService\x12o\n\tSubmitJob\x12%.pagemesh.results.v1.SubmitJobRequest\x1a&.pagemesh.results.v1.SubmitJobResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12\x7f\n\x0eSubmitAnalysis\x12*.pagemesh.results.v1.SubmitAnalysisRequest\x1a+.pagemesh.results.v1.SubmitAnalysisResponse\"\x14\xe2\xe0\x18\x10\x65nrichment.write\x12`\n\x06GetJob\x12\".pagemesh.results.v1.GetJobRequest\x1a#.pagemesh.results.v1.GetJobResponse\"\r\xe2\xe0\x18\tjobs.read\x12h\n\x08WatchJob\x12$.pagemesh.results.v1.WatchJobRequest\x1a%.pagemesh.results.v1.WatchJobResponse\"\r\xe2\xe0\x18\tjobs.read0\x01\x12\x66\n\x08ListJobs\x12$.pagemesh.results.v1.ListJobsRequest\x1a%.pagemesh.results.v1.ListJobsResponse\"\r\xe2\xe0\x18\tjobs.read\x12o\n\tCancelJob\x12%.pagemesh.results.v1.CancelJobRequest\x1a&.pagemesh.results.v1.CancelJobResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12l\n\x08RetryJob\x12$.pagemesh.results.v1.RetryJobRequest\x1a%.pagemesh.results.v1.RetryJobResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write2\xe5\x05\n\x0f\x44ocumentService\x12t\n\x0bGetDocument\x12\'.pagemesh.results.v1.GetDocumentRequest\x1a(.pagemesh.results.v1.GetDocumentResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12z\n\rListDocuments\x12).pagemesh.results.v1.ListDocumentsRequest\x1a*.pagemesh.results.v1.ListDocumentsResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12~\n\x0e\x44\x65leteDocument\x12*.pagemesh.results.v1.DeleteDocumentRequest\x1a+.pagemesh.results.v1.DeleteDocumentResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12n\n\tListPages\x12%.pagemesh.results.v1.ListPagesRequest\x1a&.pagemesh.results.v1.ListPagesResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read\x12v\n\x0bStreamPages\x12\'.pagemesh.results.v1.StreamPagesRequest\x1a(.pagemesh.results.v1.StreamPagesResponse\"\x12\xe2\xe0\x18\x0e\x64ocuments.read0\x01\x12x\n\x0cListAnalyses\x12(.pagemesh.results.v1.ListAnalysesRequest\x1a).pagemesh.results.v1.ListAnalysesResponse\"\x13\xe2\xe0\x18\x0f\x65nrichment.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +48,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_JOBSERVICE'].methods_by_name['WatchJob']._serialized_options = b'\342\340\030\tjobs.read'
   _globals['_JOBSERVICE'].methods_by_name['ListJobs']._loaded_options = None
   _globals['_JOBSERVICE'].methods_by_name['ListJobs']._serialized_options = b'\342\340\030\tjobs.read'
+  _globals['_JOBSERVICE'].methods_by_name['CancelJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['CancelJob']._serialized_options = b'\342\340\030\017documents.write'
+  _globals['_JOBSERVICE'].methods_by_name['RetryJob']._loaded_options = None
+  _globals['_JOBSERVICE'].methods_by_name['RetryJob']._serialized_options = b'\342\340\030\017documents.write'
   _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocument']._loaded_options = None
   _globals['_DOCUMENTSERVICE'].methods_by_name['GetDocument']._serialized_options = b'\342\340\030\016documents.read'
   _globals['_DOCUMENTSERVICE'].methods_by_name['ListDocuments']._loaded_options = None
@@ -57,60 +64,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_DOCUMENTSERVICE'].methods_by_name['StreamPages']._serialized_options = b'\342\340\030\016documents.read'
   _globals['_DOCUMENTSERVICE'].methods_by_name['ListAnalyses']._loaded_options = None
   _globals['_DOCUMENTSERVICE'].methods_by_name['ListAnalyses']._serialized_options = b'\342\340\030\017enrichment.read'
-  _globals['_DOCUMENTSORT']._serialized_start=2305
-  _globals['_DOCUMENTSORT']._serialized_end=2437
-  _globals['_SEARCHIN']._serialized_start=2439
-  _globals['_SEARCHIN']._serialized_end=2519
-  _globals['_SUBMITJOBREQUEST']._serialized_start=192
-  _globals['_SUBMITJOBREQUEST']._serialized_end=388
-  _globals['_ARRIVAL']._serialized_start=390
-  _globals['_ARRIVAL']._serialized_end=454
-  _globals['_SUBMITJOBRESPONSE']._serialized_start=456
-  _globals['_SUBMITJOBRESPONSE']._serialized_end=563
-  _globals['_SUBMITANALYSISREQUEST']._serialized_start=566
-  _globals['_SUBMITANALYSISREQUEST']._serialized_end=697
-  _globals['_SUBMITANALYSISRESPONSE']._serialized_start=699
-  _globals['_SUBMITANALYSISRESPONSE']._serialized_end=762
-  _globals['_GETJOBREQUEST']._serialized_start=764
-  _globals['_GETJOBREQUEST']._serialized_end=795
-  _globals['_GETJOBRESPONSE']._serialized_start=797
-  _globals['_GETJOBRESPONSE']._serialized_end=852
-  _globals['_WATCHJOBREQUEST']._serialized_start=854
-  _globals['_WATCHJOBREQUEST']._serialized_end=887
-  _globals['_WATCHJOBRESPONSE']._serialized_start=889
-  _globals['_WATCHJOBRESPONSE']._serialized_end=946
-  _globals['_LISTJOBSREQUEST']._serialized_start=949
-  _globals['_LISTJOBSREQUEST']._serialized_end=1109
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1111
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1184
-  _globals['_GETDOCUMENTREQUEST']._serialized_start=1186
-  _globals['_GETDOCUMENTREQUEST']._serialized_end=1227
-  _globals['_GETDOCUMENTRESPONSE']._serialized_start=1229
-  _globals['_GETDOCUMENTRESPONSE']._serialized_end=1339
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1342
-  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1581
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1584
-  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1721
-  _globals['_PAGEMATCH']._serialized_start=1723
-  _globals['_PAGEMATCH']._serialized_end=1786
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=1788
-  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=1832
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=1834
-  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=1858
-  _globals['_LISTPAGESREQUEST']._serialized_start=1860
-  _globals['_LISTPAGESREQUEST']._serialized_end=1954
-  _globals['_LISTPAGESRESPONSE']._serialized_start=1956
-  _globals['_LISTPAGESRESPONSE']._serialized_end=2032
-  _globals['_STREAMPAGESREQUEST']._serialized_start=2034
-  _globals['_STREAMPAGESREQUEST']._serialized_end=2098
-  _globals['_STREAMPAGESRESPONSE']._serialized_start=2100
-  _globals['_STREAMPAGESRESPONSE']._serialized_end=2162
-  _globals['_LISTANALYSESREQUEST']._serialized_start=2164
-  _globals['_LISTANALYSESREQUEST']._serialized_end=2229
-  _globals['_LISTANALYSESRESPONSE']._serialized_start=2231
-  _globals['_LISTANALYSESRESPONSE']._serialized_end=2302
-  _globals['_JOBSERVICE']._serialized_start=2522
-  _globals['_JOBSERVICE']._serialized_end=3084
-  _globals['_DOCUMENTSERVICE']._serialized_start=3087
-  _globals['_DOCUMENTSERVICE']._serialized_end=3828
+  _globals['_DOCUMENTSORT']._serialized_start=2627
+  _globals['_DOCUMENTSORT']._serialized_end=2759
+  _globals['_SEARCHIN']._serialized_start=2761
+  _globals['_SEARCHIN']._serialized_end=2841
+  _globals['_SUBMITJOBREQUEST']._serialized_start=299
+  _globals['_SUBMITJOBREQUEST']._serialized_end=586
+  _globals['_ARRIVAL']._serialized_start=588
+  _globals['_ARRIVAL']._serialized_end=652
+  _globals['_SUBMITJOBRESPONSE']._serialized_start=655
+  _globals['_SUBMITJOBRESPONSE']._serialized_end=801
+  _globals['_SUBMITANALYSISREQUEST']._serialized_start=804
+  _globals['_SUBMITANALYSISREQUEST']._serialized_end=957
+  _globals['_SUBMITANALYSISRESPONSE']._serialized_start=959
+  _globals['_SUBMITANALYSISRESPONSE']._serialized_end=1022
+  _globals['_GETJOBREQUEST']._serialized_start=1024
+  _globals['_GETJOBREQUEST']._serialized_end=1055
+  _globals['_GETJOBRESPONSE']._serialized_start=1057
+  _globals['_GETJOBRESPONSE']._serialized_end=1112
+  _globals['_WATCHJOBREQUEST']._serialized_start=1114
+  _globals['_WATCHJOBREQUEST']._serialized_end=1147
+  _globals['_WATCHJOBRESPONSE']._serialized_start=1149
+  _globals['_WATCHJOBRESPONSE']._serialized_end=1206
+  _globals['_LISTJOBSREQUEST']._serialized_start=1209
+  _globals['_LISTJOBSREQUEST']._serialized_end=1369
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1371
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1444
+  _globals['_GETDOCUMENTREQUEST']._serialized_start=1446
+  _globals['_GETDOCUMENTREQUEST']._serialized_end=1487
+  _globals['_GETDOCUMENTRESPONSE']._serialized_start=1489
+  _globals['_GETDOCUMENTRESPONSE']._serialized_end=1599
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_start=1602
+  _globals['_LISTDOCUMENTSREQUEST']._serialized_end=1841
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_start=1844
+  _globals['_LISTDOCUMENTSRESPONSE']._serialized_end=1981
+  _globals['_PAGEMATCH']._serialized_start=1983
+  _globals['_PAGEMATCH']._serialized_end=2046
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_start=2048
+  _globals['_DELETEDOCUMENTREQUEST']._serialized_end=2107
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_start=2109
+  _globals['_DELETEDOCUMENTRESPONSE']._serialized_end=2180
+  _globals['_LISTPAGESREQUEST']._serialized_start=2182
+  _globals['_LISTPAGESREQUEST']._serialized_end=2276
+  _globals['_LISTPAGESRESPONSE']._serialized_start=2278
+  _globals['_LISTPAGESRESPONSE']._serialized_end=2354
+  _globals['_STREAMPAGESREQUEST']._serialized_start=2356
+  _globals['_STREAMPAGESREQUEST']._serialized_end=2420
+  _globals['_STREAMPAGESRESPONSE']._serialized_start=2422
+  _globals['_STREAMPAGESRESPONSE']._serialized_end=2484
+  _globals['_LISTANALYSESREQUEST']._serialized_start=2486
+  _globals['_LISTANALYSESREQUEST']._serialized_end=2551
+  _globals['_LISTANALYSESRESPONSE']._serialized_start=2553
+  _globals['_LISTANALYSESRESPONSE']._serialized_end=2624
+  _globals['_JOBSERVICE']._serialized_start=2844
+  _globals['_JOBSERVICE']._serialized_end=3629
+  _globals['_DOCUMENTSERVICE']._serialized_start=3632
+  _globals['_DOCUMENTSERVICE']._serialized_end=4373
 # @@protoc_insertion_point(module_scope)

@@ -9,8 +9,10 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from pagemesh.results.v1 import analysis_pb2 as _analysis_pb2
+from pagemesh.results.v1 import erasures_pb2 as _erasures_pb2
 from pagemesh.results.v1 import job_pb2 as _job_pb2
 from pagemesh.results.v1 import page_pb2 as _page_pb2
+from pagemesh.results.v1 import runs_pb2 as _runs_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -89,10 +91,14 @@ class SubmitJobRequest(_message.Message):
     CONFIG_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
     ARRIVAL_FIELD_NUMBER: _builtins.int
+    JOB_TYPE_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
     job_id: _builtins.str
     """UUID that the caller chooses for the job, likewise."""
     priority: _builtins.int
     """0 to 9."""
+    job_type: _job_pb2.JobType.ValueType
+    """What the job is, any type that reads a document; unspecified: text_extraction."""
     @_builtins.property
     def document(self) -> _job_pb2.Document:
         """With `original_filename`, size, type, hash and key set, and `id` to a UUID that the caller chooses; its own id, which
@@ -107,6 +113,10 @@ class SubmitJobRequest(_message.Message):
     def arrival(self) -> Global___Arrival:
         """What ingest read of the document as it arrived. Unset, or with a wrong seal: the document is read by tasks."""
 
+    @_builtins.property
+    def run(self) -> _runs_pb2.SentRun:
+        """The run that the job is of, recorded with it; unset: none."""
+
     def __init__(
         self,
         *,
@@ -115,10 +125,12 @@ class SubmitJobRequest(_message.Message):
         config: _job_pb2.JobConfig | None = ...,
         priority: _builtins.int = ...,
         arrival: Global___Arrival | None = ...,
+        job_type: _job_pb2.JobType.ValueType = ...,
+        run: _runs_pb2.SentRun | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "run", b"run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "job_id", b"job_id", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["arrival", b"arrival", "config", b"config", "document", b"document", "job_id", b"job_id", "job_type", b"job_type", "priority", b"priority", "run", b"run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -164,6 +176,7 @@ class SubmitJobResponse(_message.Message):
 
     DOCUMENT_FIELD_NUMBER: _builtins.int
     JOB_FIELD_NUMBER: _builtins.int
+    RUN_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def document(self) -> _job_pb2.Document:
         """As recorded."""
@@ -172,15 +185,20 @@ class SubmitJobResponse(_message.Message):
     def job(self) -> _job_pb2.Job:
         """Its job."""
 
+    @_builtins.property
+    def run(self) -> _runs_pb2.Run:
+        """The run that was asked for with it."""
+
     def __init__(
         self,
         *,
         document: _job_pb2.Document | None = ...,
         job: _job_pb2.Job | None = ...,
+        run: _runs_pb2.Run | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "job", b"job"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "job", b"job", "run", b"run"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "job", b"job"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "job", b"job", "run", b"run"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -196,6 +214,7 @@ class SubmitAnalysisRequest(_message.Message):
     JOB_ID_FIELD_NUMBER: _builtins.int
     CONFIG_FIELD_NUMBER: _builtins.int
     PRIORITY_FIELD_NUMBER: _builtins.int
+    CALLBACK_URL_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """UUID of the document."""
     job_id: _builtins.str
@@ -204,6 +223,8 @@ class SubmitAnalysisRequest(_message.Message):
     """
     priority: _builtins.int
     """0 to 9."""
+    callback_url: _builtins.str
+    """As in JobConfig."""
     @_builtins.property
     def config(self) -> _analysis_pb2.AnalysisConfig:
         """What to find."""
@@ -215,10 +236,11 @@ class SubmitAnalysisRequest(_message.Message):
         job_id: _builtins.str = ...,
         config: _analysis_pb2.AnalysisConfig | None = ...,
         priority: _builtins.int = ...,
+        callback_url: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["config", b"config"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["config", b"config", "document_id", b"document_id", "job_id", b"job_id", "priority", b"priority"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["callback_url", b"callback_url", "config", b"config", "document_id", b"document_id", "job_id", b"job_id", "priority", b"priority"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -575,16 +597,20 @@ class DeleteDocumentRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DOCUMENT_ID_FIELD_NUMBER: _builtins.int
+    ERASE_FIELD_NUMBER: _builtins.int
     document_id: _builtins.str
     """UUID."""
+    erase: _builtins.bool
+    """Erase it before answering; a repeat answers the same erasure."""
     def __init__(
         self,
         *,
         document_id: _builtins.str = ...,
+        erase: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "erase", b"erase"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -596,12 +622,19 @@ class DeleteDocumentResponse(_message.Message):
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    ERASURE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def erasure(self) -> _erasures_pb2.Erasure:
+        """How it was erased; set if that was asked for."""
+
     def __init__(
         self,
+        *,
+        erasure: _erasures_pb2.Erasure | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["erasure", b"erasure"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from pagemesh.results.v1 import job_control_pb2 as pagemesh_dot_results_dot_v1_dot_job__control__pb2
 from pagemesh.results.v1 import results_pb2 as pagemesh_dot_results_dot_v1_dot_results__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -60,6 +61,16 @@ class JobServiceStub:
                 request_serializer=pagemesh_dot_results_dot_v1_dot_results__pb2.ListJobsRequest.SerializeToString,
                 response_deserializer=pagemesh_dot_results_dot_v1_dot_results__pb2.ListJobsResponse.FromString,
                 _registered_method=True)
+        self.CancelJob = channel.unary_unary(
+                '/pagemesh.results.v1.JobService/CancelJob',
+                request_serializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.CancelJobRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.CancelJobResponse.FromString,
+                _registered_method=True)
+        self.RetryJob = channel.unary_unary(
+                '/pagemesh.results.v1.JobService/RetryJob',
+                request_serializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.RetryJobRequest.SerializeToString,
+                response_deserializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.RetryJobResponse.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer:
@@ -68,14 +79,14 @@ class JobServiceServicer:
 
     def SubmitJob(self, request, context):
         """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made.
-        INVALID_ARGUMENT; ILLEGAL_STATE for another document under the same ids.
+        INVALID_ARGUMENT; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE for another document under the same ids.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def SubmitAnalysis(self, request, context):
-        """Starts an analysis of a document. NOT_FOUND; ILLEGAL_STATE when its reading failed.
+        """Starts an analysis of a document. NOT_FOUND; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE when its reading failed.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -97,6 +108,22 @@ class JobServiceServicer:
 
     def ListJobs(self, request, context):
         """Jobs, newest first.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def CancelJob(self, request, context):
+        """Ends a job and stops the work on it, that under way included. What was read of its document stays. NOT_FOUND;
+        ILLEGAL_STATE for one that has ended.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RetryJob(self, request, context):
+        """Starts a failed job again; what it had finished is not done twice. NOT_FOUND; ILLEGAL_STATE for one that did not
+        fail, and for an analysis whose document could not be read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -129,6 +156,16 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.ListJobs,
                     request_deserializer=pagemesh_dot_results_dot_v1_dot_results__pb2.ListJobsRequest.FromString,
                     response_serializer=pagemesh_dot_results_dot_v1_dot_results__pb2.ListJobsResponse.SerializeToString,
+            ),
+            'CancelJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.CancelJob,
+                    request_deserializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.CancelJobRequest.FromString,
+                    response_serializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.CancelJobResponse.SerializeToString,
+            ),
+            'RetryJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.RetryJob,
+                    request_deserializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.RetryJobRequest.FromString,
+                    response_serializer=pagemesh_dot_results_dot_v1_dot_job__control__pb2.RetryJobResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -277,6 +314,60 @@ class JobService:
             metadata,
             _registered_method=True)
 
+    @staticmethod
+    def CancelJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.results.v1.JobService/CancelJob',
+            pagemesh_dot_results_dot_v1_dot_job__control__pb2.CancelJobRequest.SerializeToString,
+            pagemesh_dot_results_dot_v1_dot_job__control__pb2.CancelJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RetryJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/pagemesh.results.v1.JobService/RetryJob',
+            pagemesh_dot_results_dot_v1_dot_job__control__pb2.RetryJobRequest.SerializeToString,
+            pagemesh_dot_results_dot_v1_dot_job__control__pb2.RetryJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
 
 class DocumentServiceStub:
     """Documents: finding, reading, deleting them.
@@ -339,7 +430,7 @@ class DocumentServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteDocument(self, request, context):
-        """Hides a document everywhere and cancels its jobs. NOT_FOUND.
+        """Hides a document everywhere and cancels its jobs; it is erased soon, or at once if asked. NOT_FOUND.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -5,6 +5,7 @@ The record: documents, jobs, pages and analyses of the caller's organization."""
 
 from collections import abc as _abc
 from grpc import aio as _aio
+from pagemesh.results.v1 import job_control_pb2 as _job_control_pb2
 from pagemesh.results.v1 import results_pb2 as _results_pb2
 import abc as _abc_1
 import grpc as _grpc
@@ -35,16 +36,24 @@ class JobServiceStub:
     def __new__(cls, channel: _aio.Channel) -> JobServiceAsyncStub: ...
     SubmitJob: _grpc.UnaryUnaryMultiCallable[_results_pb2.SubmitJobRequest, _results_pb2.SubmitJobResponse]
     """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made.
-    INVALID_ARGUMENT; ILLEGAL_STATE for another document under the same ids.
+    INVALID_ARGUMENT; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE for another document under the same ids.
     """
     SubmitAnalysis: _grpc.UnaryUnaryMultiCallable[_results_pb2.SubmitAnalysisRequest, _results_pb2.SubmitAnalysisResponse]
-    """Starts an analysis of a document. NOT_FOUND; ILLEGAL_STATE when its reading failed."""
+    """Starts an analysis of a document. NOT_FOUND; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE when its reading failed."""
     GetJob: _grpc.UnaryUnaryMultiCallable[_results_pb2.GetJobRequest, _results_pb2.GetJobResponse]
     """One job. NOT_FOUND."""
     WatchJob: _grpc.UnaryStreamMultiCallable[_results_pb2.WatchJobRequest, _results_pb2.WatchJobResponse]
     """The job now and after every change until it ended. NOT_FOUND."""
     ListJobs: _grpc.UnaryUnaryMultiCallable[_results_pb2.ListJobsRequest, _results_pb2.ListJobsResponse]
     """Jobs, newest first."""
+    CancelJob: _grpc.UnaryUnaryMultiCallable[_job_control_pb2.CancelJobRequest, _job_control_pb2.CancelJobResponse]
+    """Ends a job and stops the work on it, that under way included. What was read of its document stays. NOT_FOUND;
+    ILLEGAL_STATE for one that has ended.
+    """
+    RetryJob: _grpc.UnaryUnaryMultiCallable[_job_control_pb2.RetryJobRequest, _job_control_pb2.RetryJobResponse]
+    """Starts a failed job again; what it had finished is not done twice. NOT_FOUND; ILLEGAL_STATE for one that did not
+    fail, and for an analysis whose document could not be read.
+    """
 
 @_typing.type_check_only
 class JobServiceAsyncStub(JobServiceStub):
@@ -53,16 +62,24 @@ class JobServiceAsyncStub(JobServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     SubmitJob: _aio.UnaryUnaryMultiCallable[_results_pb2.SubmitJobRequest, _results_pb2.SubmitJobResponse]  # type: ignore[assignment]
     """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made.
-    INVALID_ARGUMENT; ILLEGAL_STATE for another document under the same ids.
+    INVALID_ARGUMENT; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE for another document under the same ids.
     """
     SubmitAnalysis: _aio.UnaryUnaryMultiCallable[_results_pb2.SubmitAnalysisRequest, _results_pb2.SubmitAnalysisResponse]  # type: ignore[assignment]
-    """Starts an analysis of a document. NOT_FOUND; ILLEGAL_STATE when its reading failed."""
+    """Starts an analysis of a document. NOT_FOUND; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE when its reading failed."""
     GetJob: _aio.UnaryUnaryMultiCallable[_results_pb2.GetJobRequest, _results_pb2.GetJobResponse]  # type: ignore[assignment]
     """One job. NOT_FOUND."""
     WatchJob: _aio.UnaryStreamMultiCallable[_results_pb2.WatchJobRequest, _results_pb2.WatchJobResponse]  # type: ignore[assignment]
     """The job now and after every change until it ended. NOT_FOUND."""
     ListJobs: _aio.UnaryUnaryMultiCallable[_results_pb2.ListJobsRequest, _results_pb2.ListJobsResponse]  # type: ignore[assignment]
     """Jobs, newest first."""
+    CancelJob: _aio.UnaryUnaryMultiCallable[_job_control_pb2.CancelJobRequest, _job_control_pb2.CancelJobResponse]  # type: ignore[assignment]
+    """Ends a job and stops the work on it, that under way included. What was read of its document stays. NOT_FOUND;
+    ILLEGAL_STATE for one that has ended.
+    """
+    RetryJob: _aio.UnaryUnaryMultiCallable[_job_control_pb2.RetryJobRequest, _job_control_pb2.RetryJobResponse]  # type: ignore[assignment]
+    """Starts a failed job again; what it had finished is not done twice. NOT_FOUND; ILLEGAL_STATE for one that did not
+    fail, and for an analysis whose document could not be read.
+    """
 
 class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     """Jobs: starting, following, ending them."""
@@ -74,7 +91,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_results_pb2.SubmitJobResponse, _abc.Awaitable[_results_pb2.SubmitJobResponse]]:
         """Records a stored document and starts reading it. A repeat with the same ids answers what the first one made.
-        INVALID_ARGUMENT; ILLEGAL_STATE for another document under the same ids.
+        INVALID_ARGUMENT; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE for another document under the same ids.
         """
 
     @_abc_1.abstractmethod
@@ -83,7 +100,7 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _results_pb2.SubmitAnalysisRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_results_pb2.SubmitAnalysisResponse, _abc.Awaitable[_results_pb2.SubmitAnalysisResponse]]:
-        """Starts an analysis of a document. NOT_FOUND; ILLEGAL_STATE when its reading failed."""
+        """Starts an analysis of a document. NOT_FOUND; ADDRESS_NOT_ALLOWED; ILLEGAL_STATE when its reading failed."""
 
     @_abc_1.abstractmethod
     def GetJob(
@@ -109,6 +126,26 @@ class JobServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_results_pb2.ListJobsResponse, _abc.Awaitable[_results_pb2.ListJobsResponse]]:
         """Jobs, newest first."""
 
+    @_abc_1.abstractmethod
+    def CancelJob(
+        self,
+        request: _job_control_pb2.CancelJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_control_pb2.CancelJobResponse, _abc.Awaitable[_job_control_pb2.CancelJobResponse]]:
+        """Ends a job and stops the work on it, that under way included. What was read of its document stays. NOT_FOUND;
+        ILLEGAL_STATE for one that has ended.
+        """
+
+    @_abc_1.abstractmethod
+    def RetryJob(
+        self,
+        request: _job_control_pb2.RetryJobRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_job_control_pb2.RetryJobResponse, _abc.Awaitable[_job_control_pb2.RetryJobResponse]]:
+        """Starts a failed job again; what it had finished is not done twice. NOT_FOUND; ILLEGAL_STATE for one that did not
+        fail, and for an analysis whose document could not be read.
+        """
+
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class DocumentServiceStub:
@@ -123,7 +160,7 @@ class DocumentServiceStub:
     ListDocuments: _grpc.UnaryUnaryMultiCallable[_results_pb2.ListDocumentsRequest, _results_pb2.ListDocumentsResponse]
     """Documents in the order asked."""
     DeleteDocument: _grpc.UnaryUnaryMultiCallable[_results_pb2.DeleteDocumentRequest, _results_pb2.DeleteDocumentResponse]
-    """Hides a document everywhere and cancels its jobs. NOT_FOUND."""
+    """Hides a document everywhere and cancels its jobs; it is erased soon, or at once if asked. NOT_FOUND."""
     ListPages: _grpc.UnaryUnaryMultiCallable[_results_pb2.ListPagesRequest, _results_pb2.ListPagesResponse]
     """Pages read so far, a list's worth. NOT_FOUND."""
     StreamPages: _grpc.UnaryStreamMultiCallable[_results_pb2.StreamPagesRequest, _results_pb2.StreamPagesResponse]
@@ -141,7 +178,7 @@ class DocumentServiceAsyncStub(DocumentServiceStub):
     ListDocuments: _aio.UnaryUnaryMultiCallable[_results_pb2.ListDocumentsRequest, _results_pb2.ListDocumentsResponse]  # type: ignore[assignment]
     """Documents in the order asked."""
     DeleteDocument: _aio.UnaryUnaryMultiCallable[_results_pb2.DeleteDocumentRequest, _results_pb2.DeleteDocumentResponse]  # type: ignore[assignment]
-    """Hides a document everywhere and cancels its jobs. NOT_FOUND."""
+    """Hides a document everywhere and cancels its jobs; it is erased soon, or at once if asked. NOT_FOUND."""
     ListPages: _aio.UnaryUnaryMultiCallable[_results_pb2.ListPagesRequest, _results_pb2.ListPagesResponse]  # type: ignore[assignment]
     """Pages read so far, a list's worth. NOT_FOUND."""
     StreamPages: _aio.UnaryStreamMultiCallable[_results_pb2.StreamPagesRequest, _results_pb2.StreamPagesResponse]  # type: ignore[assignment]
@@ -174,7 +211,7 @@ class DocumentServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _results_pb2.DeleteDocumentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_results_pb2.DeleteDocumentResponse, _abc.Awaitable[_results_pb2.DeleteDocumentResponse]]:
-        """Hides a document everywhere and cancels its jobs. NOT_FOUND."""
+        """Hides a document everywhere and cancels its jobs; it is erased soon, or at once if asked. NOT_FOUND."""
 
     @_abc_1.abstractmethod
     def ListPages(

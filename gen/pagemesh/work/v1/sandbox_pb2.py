@@ -28,15 +28,17 @@ from pagemesh.results.v1 import outcome_pb2 as pagemesh_dot_results_dot_v1_dot_o
 from pagemesh.results.v1 import page_pb2 as pagemesh_dot_results_dot_v1_dot_page__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epagemesh/work/v1/sandbox.proto\x12\x10pagemesh.work.v1\x1a\x1fpagemesh/ingest/v1/events.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a!pagemesh/results/v1/outcome.proto\x1a\x1epagemesh/results/v1/page.proto\"\xf7\x01\n\x0bReadRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x11\n\tmime_type\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x0f\n\x07inspect\x18\x04 \x01(\x08\x12\r\n\x05pages\x18\x05 \x03(\x05\x12+\n\x04mode\x18\x06 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\x12\x11\n\tlanguages\x18\x07 \x01(\t\x12\x12\n\nread_small\x18\x08 \x01(\x08\x12\x12\n\nsearchable\x18\t \x01(\x08\x12-\n\nrecognized\x18\n \x03(\x0b\x32\x19.pagemesh.results.v1.Page\"\xf6\x01\n\tReadFrame\x12:\n\tinspected\x18\x01 \x01(\x0b\x32%.pagemesh.ingest.v1.DocumentInspectedH\x00\x12)\n\x04page\x18\x02 \x01(\x0b\x32\x19.pagemesh.results.v1.PageH\x00\x12\x38\n\x0cpage_failure\x18\x03 \x01(\x0b\x32 .pagemesh.results.v1.PageFailureH\x00\x12\x0f\n\x05\x63hunk\x18\x05 \x01(\x0cH\x00\x12/\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x1c.pagemesh.results.v1.FailureH\x00\x42\x06\n\x04stepb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epagemesh/work/v1/sandbox.proto\x12\x10pagemesh.work.v1\x1a\x1fpagemesh/ingest/v1/events.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a!pagemesh/results/v1/outcome.proto\x1a\x1epagemesh/results/v1/page.proto\"\xfc\x01\n\x0bReadRequest\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x11\n\tmime_type\x18\x02 \x01(\t\x12\x15\n\x08password\x18\x03 \x01(\tB\x03\x80\x01\x01\x12\x0f\n\x07inspect\x18\x04 \x01(\x08\x12\r\n\x05pages\x18\x05 \x03(\x05\x12+\n\x04mode\x18\x06 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\x12\x11\n\tlanguages\x18\x07 \x01(\t\x12\x12\n\nread_small\x18\x08 \x01(\x08\x12\x12\n\nsearchable\x18\t \x01(\x08\x12-\n\nrecognized\x18\n \x03(\x0b\x32\x19.pagemesh.results.v1.Page\"\xf6\x01\n\tReadFrame\x12:\n\tinspected\x18\x01 \x01(\x0b\x32%.pagemesh.ingest.v1.DocumentInspectedH\x00\x12)\n\x04page\x18\x02 \x01(\x0b\x32\x19.pagemesh.results.v1.PageH\x00\x12\x38\n\x0cpage_failure\x18\x03 \x01(\x0b\x32 .pagemesh.results.v1.PageFailureH\x00\x12\x0f\n\x05\x63hunk\x18\x05 \x01(\x0cH\x00\x12/\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x1c.pagemesh.results.v1.FailureH\x00\x42\x06\n\x04stepb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pagemesh.work.v1.sandbox_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
+  _globals['_READREQUEST'].fields_by_name['password']._loaded_options = None
+  _globals['_READREQUEST'].fields_by_name['password']._serialized_options = b'\200\001\001'
   _globals['_READREQUEST']._serialized_start=184
-  _globals['_READREQUEST']._serialized_end=431
-  _globals['_READFRAME']._serialized_start=434
-  _globals['_READFRAME']._serialized_end=680
+  _globals['_READREQUEST']._serialized_end=436
+  _globals['_READFRAME']._serialized_start=439
+  _globals['_READFRAME']._serialized_end=685
 # @@protoc_insertion_point(module_scope)

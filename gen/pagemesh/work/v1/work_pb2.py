@@ -24,31 +24,37 @@ _sym_db = _symbol_database.Default()
 
 from pagemesh.analysis.v1 import events_pb2 as pagemesh_dot_analysis_dot_v1_dot_events__pb2
 from pagemesh.ingest.v1 import events_pb2 as pagemesh_dot_ingest_dot_v1_dot_events__pb2
+from pagemesh.ingest.v1 import fetch_pb2 as pagemesh_dot_ingest_dot_v1_dot_fetch__pb2
 from pagemesh.ocr.v1 import events_pb2 as pagemesh_dot_ocr_dot_v1_dot_events__pb2
 from pagemesh.results.v1 import analysis_pb2 as pagemesh_dot_results_dot_v1_dot_analysis__pb2
 from pagemesh.results.v1 import job_pb2 as pagemesh_dot_results_dot_v1_dot_job__pb2
 from pagemesh.results.v1 import outcome_pb2 as pagemesh_dot_results_dot_v1_dot_outcome__pb2
+from pagemesh.work.v1 import fetch_pb2 as pagemesh_dot_work_dot_v1_dot_fetch__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpagemesh/work/v1/work.proto\x12\x10pagemesh.work.v1\x1a!pagemesh/analysis/v1/events.proto\x1a\x1fpagemesh/ingest/v1/events.proto\x1a\x1cpagemesh/ocr/v1/events.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a!pagemesh/results/v1/outcome.proto\"\xa9\x02\n\x04Task\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\x17\n\x0forganization_id\x18\x04 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x12\x30\n\x07inspect\x18\x06 \x01(\x0b\x32\x1d.pagemesh.work.v1.InspectTaskH\x00\x12\x30\n\x07\x65xtract\x18\x07 \x01(\x0b\x32\x1d.pagemesh.work.v1.ExtractTaskH\x00\x12(\n\x03ocr\x18\x08 \x01(\x0b\x32\x19.pagemesh.work.v1.OcrTaskH\x00\x12\x30\n\x07\x61nalyze\x18\t \x01(\x0b\x32\x1d.pagemesh.work.v1.AnalyzeTaskH\x00\x42\x06\n\x04work\"P\n\x06Source\x12\x13\n\x0bstorage_key\x18\x01 \x01(\t\x12\x11\n\tmime_type\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x0c\n\x04size\x18\x04 \x01(\x03\"d\n\x0bInspectTask\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.pagemesh.work.v1.Source\x12+\n\x04mode\x18\x02 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\"s\n\x0b\x45xtractTask\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.pagemesh.work.v1.Source\x12\r\n\x05pages\x18\x02 \x03(\x05\x12+\n\x04mode\x18\x03 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\"T\n\x07OcrTask\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.pagemesh.work.v1.Source\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tlanguages\x18\x03 \x01(\t\"S\n\x0b\x41nalyzeTask\x12\x33\n\x06\x63onfig\x18\x01 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x0f\n\x07user_id\x18\x07 \x01(\t\"\xe6\x02\n\x04\x46\x61\x63t\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12:\n\tinspected\x18\x05 \x01(\x0b\x32%.pagemesh.ingest.v1.DocumentInspectedH\x00\x12\x37\n\textracted\x18\x06 \x01(\x0b\x32\".pagemesh.ingest.v1.PagesExtractedH\x00\x12\x35\n\nrecognized\x18\x07 \x01(\x0b\x32\x1f.pagemesh.ocr.v1.PageRecognizedH\x00\x12:\n\x08\x61nalyzed\x18\x08 \x01(\x0b\x32&.pagemesh.analysis.v1.DocumentAnalyzedH\x00\x12.\n\x06\x66\x61iled\x18\t \x01(\x0b\x32\x1c.pagemesh.results.v1.FailureH\x00\x42\x06\n\x04\x66\x61\x63tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bpagemesh/work/v1/work.proto\x12\x10pagemesh.work.v1\x1a!pagemesh/analysis/v1/events.proto\x1a\x1fpagemesh/ingest/v1/events.proto\x1a\x1epagemesh/ingest/v1/fetch.proto\x1a\x1cpagemesh/ocr/v1/events.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a!pagemesh/results/v1/outcome.proto\x1a\x1cpagemesh/work/v1/fetch.proto\"\x89\x03\n\x04Task\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x03 \x01(\t\x12\x17\n\x0forganization_id\x18\x04 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x05 \x01(\x05\x12\x30\n\x07inspect\x18\x06 \x01(\x0b\x32\x1d.pagemesh.work.v1.InspectTaskH\x00\x12\x30\n\x07\x65xtract\x18\x07 \x01(\x0b\x32\x1d.pagemesh.work.v1.ExtractTaskH\x00\x12(\n\x03ocr\x18\x08 \x01(\x0b\x32\x19.pagemesh.work.v1.OcrTaskH\x00\x12\x30\n\x07\x61nalyze\x18\t \x01(\x0b\x32\x1d.pagemesh.work.v1.AnalyzeTaskH\x00\x12\x30\n\x07\x64\x65liver\x18\x0b \x01(\x0b\x32\x1d.pagemesh.work.v1.DeliverTaskH\x00\x12,\n\x05\x66\x65tch\x18\n \x01(\x0b\x32\x1b.pagemesh.work.v1.FetchTaskH\x00\x42\x06\n\x04work\"U\n\x06Source\x12\x13\n\x0bstorage_key\x18\x01 \x01(\t\x12\x11\n\tmime_type\x18\x02 \x01(\t\x12\x15\n\x08password\x18\x03 \x01(\tB\x03\x80\x01\x01\x12\x0c\n\x04size\x18\x04 \x01(\x03\"d\n\x0bInspectTask\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.pagemesh.work.v1.Source\x12+\n\x04mode\x18\x02 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\"s\n\x0b\x45xtractTask\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.pagemesh.work.v1.Source\x12\r\n\x05pages\x18\x02 \x03(\x05\x12+\n\x04mode\x18\x03 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\"T\n\x07OcrTask\x12(\n\x06source\x18\x01 \x01(\x0b\x32\x18.pagemesh.work.v1.Source\x12\x0c\n\x04page\x18\x02 \x01(\x05\x12\x11\n\tlanguages\x18\x03 \x01(\t\"S\n\x0b\x41nalyzeTask\x12\x33\n\x06\x63onfig\x18\x01 \x01(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x0f\n\x07user_id\x18\x07 \x01(\t\"\"\n\x0b\x44\x65liverTask\x12\x13\n\x0b\x64\x65livery_id\x18\x01 \x01(\t\"\x9e\x03\n\x04\x46\x61\x63t\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0e\n\x06job_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\x05\x12\x0c\n\x04last\x18\x04 \x01(\x08\x12:\n\tinspected\x18\x05 \x01(\x0b\x32%.pagemesh.ingest.v1.DocumentInspectedH\x00\x12\x37\n\textracted\x18\x06 \x01(\x0b\x32\".pagemesh.ingest.v1.PagesExtractedH\x00\x12\x35\n\nrecognized\x18\x07 \x01(\x0b\x32\x1f.pagemesh.ocr.v1.PageRecognizedH\x00\x12:\n\x08\x61nalyzed\x18\x08 \x01(\x0b\x32&.pagemesh.analysis.v1.DocumentAnalyzedH\x00\x12.\n\x06\x66\x61iled\x18\t \x01(\x0b\x32\x1c.pagemesh.results.v1.FailureH\x00\x12\x36\n\x07\x66\x65tched\x18\n \x01(\x0b\x32#.pagemesh.ingest.v1.DocumentFetchedH\x00\x42\x06\n\x04\x66\x61\x63tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'pagemesh.work.v1.work_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_TASK']._serialized_start=250
-  _globals['_TASK']._serialized_end=547
-  _globals['_SOURCE']._serialized_start=549
-  _globals['_SOURCE']._serialized_end=629
-  _globals['_INSPECTTASK']._serialized_start=631
-  _globals['_INSPECTTASK']._serialized_end=731
-  _globals['_EXTRACTTASK']._serialized_start=733
-  _globals['_EXTRACTTASK']._serialized_end=848
-  _globals['_OCRTASK']._serialized_start=850
-  _globals['_OCRTASK']._serialized_end=934
-  _globals['_ANALYZETASK']._serialized_start=936
-  _globals['_ANALYZETASK']._serialized_end=1019
-  _globals['_FACT']._serialized_start=1022
-  _globals['_FACT']._serialized_end=1380
+  _globals['_SOURCE'].fields_by_name['password']._loaded_options = None
+  _globals['_SOURCE'].fields_by_name['password']._serialized_options = b'\200\001\001'
+  _globals['_TASK']._serialized_start=312
+  _globals['_TASK']._serialized_end=705
+  _globals['_SOURCE']._serialized_start=707
+  _globals['_SOURCE']._serialized_end=792
+  _globals['_INSPECTTASK']._serialized_start=794
+  _globals['_INSPECTTASK']._serialized_end=894
+  _globals['_EXTRACTTASK']._serialized_start=896
+  _globals['_EXTRACTTASK']._serialized_end=1011
+  _globals['_OCRTASK']._serialized_start=1013
+  _globals['_OCRTASK']._serialized_end=1097
+  _globals['_ANALYZETASK']._serialized_start=1099
+  _globals['_ANALYZETASK']._serialized_end=1182
+  _globals['_DELIVERTASK']._serialized_start=1184
+  _globals['_DELIVERTASK']._serialized_end=1218
+  _globals['_FACT']._serialized_start=1221
+  _globals['_FACT']._serialized_end=1635
 # @@protoc_insertion_point(module_scope)

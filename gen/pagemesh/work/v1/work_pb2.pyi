@@ -9,10 +9,12 @@ from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
 from pagemesh.analysis.v1 import events_pb2 as _events_pb2_2
 from pagemesh.ingest.v1 import events_pb2 as _events_pb2
+from pagemesh.ingest.v1 import fetch_pb2 as _fetch_pb2_1
 from pagemesh.ocr.v1 import events_pb2 as _events_pb2_1
 from pagemesh.results.v1 import analysis_pb2 as _analysis_pb2
 from pagemesh.results.v1 import job_pb2 as _job_pb2
 from pagemesh.results.v1 import outcome_pb2 as _outcome_pb2
+from pagemesh.work.v1 import fetch_pb2 as _fetch_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -39,6 +41,8 @@ class Task(_message.Message):
     EXTRACT_FIELD_NUMBER: _builtins.int
     OCR_FIELD_NUMBER: _builtins.int
     ANALYZE_FIELD_NUMBER: _builtins.int
+    DELIVER_FIELD_NUMBER: _builtins.int
+    FETCH_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID. The message id on the stream is this and the attempt."""
     job_id: _builtins.str
@@ -65,6 +69,14 @@ class Task(_message.Message):
     def analyze(self) -> Global___AnalyzeTask:
         """Analyse the pages read."""
 
+    @_builtins.property
+    def deliver(self) -> Global___DeliverTask:
+        """Tell a webhook's receiver what it is waiting for."""
+
+    @_builtins.property
+    def fetch(self) -> _fetch_pb2.FetchTask:
+        """Fetch a document."""
+
     def __init__(
         self,
         *,
@@ -77,12 +89,14 @@ class Task(_message.Message):
         extract: Global___ExtractTask | None = ...,
         ocr: Global___OcrTask | None = ...,
         analyze: Global___AnalyzeTask | None = ...,
+        deliver: Global___DeliverTask | None = ...,
+        fetch: _fetch_pb2.FetchTask | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "extract", b"extract", "inspect", b"inspect", "ocr", b"ocr", "work", b"work"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "deliver", b"deliver", "extract", b"extract", "fetch", b"fetch", "inspect", b"inspect", "ocr", b"ocr", "work", b"work"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "attempt", b"attempt", "document_id", b"document_id", "extract", b"extract", "id", b"id", "inspect", b"inspect", "job_id", b"job_id", "ocr", b"ocr", "organization_id", b"organization_id", "work", b"work"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyze", b"analyze", "attempt", b"attempt", "deliver", b"deliver", "document_id", b"document_id", "extract", b"extract", "fetch", b"fetch", "id", b"id", "inspect", b"inspect", "job_id", b"job_id", "ocr", b"ocr", "organization_id", b"organization_id", "work", b"work"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["inspect", "extract", "ocr", "analyze"]  # noqa: Y015
+    _WhichOneofReturnType_work: _TypeAlias = _typing.Literal["inspect", "extract", "ocr", "analyze", "deliver", "fetch"]  # noqa: Y015
     _WhichOneofArgType_work: _TypeAlias = _typing.Literal["work", b"work"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_work) -> _WhichOneofReturnType_work | None: ...
 
@@ -245,6 +259,28 @@ class AnalyzeTask(_message.Message):
 Global___AnalyzeTask: _TypeAlias = AnalyzeTask  # noqa: Y015
 
 @_typing.final
+class DeliverTask(_message.Message):
+    """Make one attempt at a webhook's delivery, whose number is the task's attempt. No fact comes of it: results does it itself."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    delivery_id: _builtins.str
+    """UUID of the delivery."""
+    def __init__(
+        self,
+        *,
+        delivery_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___DeliverTask: _TypeAlias = DeliverTask  # noqa: Y015
+
+@_typing.final
 class Fact(_message.Message):
     """One message on `facts.<service>`: what came of a task, wholly or in part."""
 
@@ -259,6 +295,7 @@ class Fact(_message.Message):
     RECOGNIZED_FIELD_NUMBER: _builtins.int
     ANALYZED_FIELD_NUMBER: _builtins.int
     FAILED_FIELD_NUMBER: _builtins.int
+    FETCHED_FIELD_NUMBER: _builtins.int
     task_id: _builtins.str
     """UUID of the task."""
     job_id: _builtins.str
@@ -287,6 +324,10 @@ class Fact(_message.Message):
     def failed(self) -> _outcome_pb2.Failure:
         """By any worker: the task as a whole cannot be done."""
 
+    @_builtins.property
+    def fetched(self) -> _fetch_pb2_1.DocumentFetched:
+        """By ingest."""
+
     def __init__(
         self,
         *,
@@ -299,12 +340,13 @@ class Fact(_message.Message):
         recognized: _events_pb2_1.PageRecognized | None = ...,
         analyzed: _events_pb2_2.DocumentAnalyzed | None = ...,
         failed: _outcome_pb2.Failure | None = ...,
+        fetched: _fetch_pb2_1.DocumentFetched | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["analyzed", b"analyzed", "extracted", b"extracted", "fact", b"fact", "failed", b"failed", "inspected", b"inspected", "recognized", b"recognized"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["analyzed", b"analyzed", "extracted", b"extracted", "fact", b"fact", "failed", b"failed", "fetched", b"fetched", "inspected", b"inspected", "recognized", b"recognized"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyzed", b"analyzed", "attempt", b"attempt", "extracted", b"extracted", "fact", b"fact", "failed", b"failed", "inspected", b"inspected", "job_id", b"job_id", "last", b"last", "recognized", b"recognized", "task_id", b"task_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyzed", b"analyzed", "attempt", b"attempt", "extracted", b"extracted", "fact", b"fact", "failed", b"failed", "fetched", b"fetched", "inspected", b"inspected", "job_id", b"job_id", "last", b"last", "recognized", b"recognized", "task_id", b"task_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["inspected", "extracted", "recognized", "analyzed", "failed"]  # noqa: Y015
+    _WhichOneofReturnType_fact: _TypeAlias = _typing.Literal["inspected", "extracted", "recognized", "analyzed", "failed", "fetched"]  # noqa: Y015
     _WhichOneofArgType_fact: _TypeAlias = _typing.Literal["fact", b"fact"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_fact) -> _WhichOneofReturnType_fact | None: ...
 

@@ -25,7 +25,7 @@ from services.gateway.surfaces.oauth.forms import (
     read_form,
     required,
 )
-from services.gateway.validation import NoBody, NoQuery
+from services.gateway.validation import LooseQuery, NoBody, NoQuery
 
 _NOT_STORED = {"cache-control": "no-store", "pragma": "no-cache"}
 _METHODS = ["client_secret_basic", "client_secret_post"]
@@ -60,8 +60,10 @@ class OAuth:
                 self.metadata,
                 "Metadata of the authorization server (RFC 8414)",
                 {200: Answer("The metadata.", shapes.Metadata)},
+                LooseQuery,
                 public=True,
                 counted=False,
+                standalone=True,
             ),
         ]
 
@@ -98,7 +100,7 @@ class OAuth:
         told = await client.call(self._oauth.IntrospectToken, request)
         return json_response(_introspection(told), headers=_NOT_STORED)
 
-    async def metadata(self, call: Call[NoBody, NoQuery]) -> Response:
+    async def metadata(self, call: Call[NoBody, LooseQuery]) -> Response:
         """Where everything is."""
         base = self._public_url or str(call.request.base_url)
         base = base.rstrip("/")
@@ -132,8 +134,8 @@ def _form(path: str, handler: Handler, summary: str, form: type[ClientForm], ans
         400: Answer("Why not.", shapes.OAuthProblem),
         401: Answer("The client is unknown, or its secret is wrong.", shapes.OAuthProblem),
     }
-    return Endpoint(
-        "POST", path, in_oauth_form, summary, answers, NoBody, NoQuery, urlencoded=form, public=True, problems=(429,)
+    return Endpoint(  # what is not known is ignored (RFC 6749 section 3.2)
+        "POST", path, in_oauth_form, summary, answers, NoBody, LooseQuery, urlencoded=form, public=True, problems=(429,)
     )
 
 

@@ -1,4 +1,6 @@
 """The platform API, `/api/v1`."""
 
-API_VERSION = "1.0.0"
+from services.gateway.surfaces import VERSIONS
+
+API_VERSION = VERSIONS["platform"]
 PREFIX = "/api/v1"

@@ -3,13 +3,16 @@
 from starlette.responses import Response
 
 from mesh import client
-from pagemesh.results.v1 import results_pb2
+from pagemesh.results.v1 import analysis_pb2, results_pb2
 from services.gateway.answers import accepted, json_response
+from services.gateway.callbacks import CallbackPolicy
+from services.gateway.dry_runs import Estimate
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, Keyed, get, post
 from services.gateway.feed import Feed
 from services.gateway.neighbours import Neighbours
-from services.gateway.surfaces.platform import PREFIX, models, render, shapes
-from services.gateway.surfaces.platform.asked import wanted_analysis
+from services.gateway.problems import invalid
+from services.gateway.surfaces.platform import PREFIX, estimates, models, render, shapes
+from services.gateway.template_use import analysis_by
 from services.gateway.validation import NoBody, NoQuery
 
 _PRIORITY = 5
@@ -18,7 +21,8 @@ _PRIORITY = 5
 class Analyses:
     """Analyses of the documents of the caller's organization."""
 
-    def __init__(self, neighbours: Neighbours, feed: Feed) -> None:
+    def __init__(self, neighbours: Neighbours, feed: Feed, callbacks: CallbackPolicy) -> None:
+        self._callbacks = callbacks
         self._neighbours = neighbours
         self._feed = feed
 
@@ -34,6 +38,7 @@ class Analyses:
                 models.AnalyzeBody,
                 problems=(409,),
                 keyed=Keyed(),
+                estimate=self.estimate,
                 scope="enrichment.write",
             ),
             get(
@@ -52,13 +57,25 @@ class Analyses:
         request = results_pb2.SubmitAnalysisRequest(
             document_id=document_id,
             job_id=call.origin.id("job"),
-            config=wanted_analysis(body.analysis_type, body.prompt, body.options),
+            config=await self._wanted(body),
             priority=_PRIORITY,
+            callback_url=body.callback_url or "",
         )
         job = (await client.call(self._neighbours.jobs.SubmitAnalysis, request)).job
         self._feed.offer(job)
         answer: shapes.AnalysisAccepted = {"job_id": job.id, "status": "pending", "message": "Analysis job created"}
         return accepted(answer, 202, f"{PREFIX}/jobs/{job.id}", render.retry_after(job))
+
+    async def estimate(self, call: Call[models.AnalyzeBody, NoQuery]) -> Estimate:
+        """What the analysis would take."""
+        return await estimates.of_analysis(self._neighbours, call.ids["document_id"], await self._wanted(call.body))
+
+    async def _wanted(self, body: models.AnalyzeBody) -> analysis_pb2.AnalysisConfig | None:
+        self._callbacks.require(body.callback_url)
+        if body.analysis_type is None and body.template is None:
+            raise invalid({"analysis_type": "Field required"})
+        templates = self._neighbours.templates
+        return await analysis_by(templates, body.template, body.analysis_type, body.prompt, body.options)
 
     async def list(self, call: Call[NoBody, models.AnalysesQuery]) -> Response:
         """Analyses of a document."""

@@ -1,6 +1,7 @@
 """What clients ask for, as the services want it: jobs and analyses."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from google.protobuf.struct_pb2 import Struct
 from pydantic import ValidationError
@@ -23,13 +24,15 @@ def upload_form(fields: Mapping[str, str]) -> models.UploadForm:
         raise wrong_fields(error) from error
 
 
-def wanted_job(form: models.UploadForm) -> job_pb2.JobConfig:
-    """What an upload asks for. Raises InvalidArgument."""
-    config = job_pb2.JobConfig(mode=_MODES[form.mode], languages=form.languages, password=form.password or "")
-    kind = form.analysis_type or ("custom" if form.prompt else None)
-    if kind is not None:
-        config.analysis.CopyFrom(wanted_analysis(kind, form.prompt, None))
-    return config
+def wanted_job(form: models.UploadForm, analysis: analysis_pb2.AnalysisConfig | None) -> job_pb2.JobConfig:
+    """What an upload asks for."""
+    return job_pb2.JobConfig(
+        mode=_MODES[form.mode],
+        languages=form.languages,
+        password=form.password or "",
+        analysis=analysis,
+        callback_url=form.callback_url or "",
+    )
 
 
 def wanted_analysis(
@@ -39,6 +42,10 @@ def wanted_analysis(
     if kind in models.NEED_PROMPT and not (prompt and prompt.strip()):
         raise invalid({"prompt": f"Field required for {kind}"})
     struct = Struct()
-    if options is not None:
-        struct.update(options.model_dump(exclude_none=True))
+    struct.update(wanted_options(options))
     return analysis_pb2.AnalysisConfig(analysis_type=kind, prompt=prompt or "", options=struct)
+
+
+def wanted_options(options: models.AnalysisOptions | None) -> dict[str, Any]:
+    """What is said of how to analyse, beside the values of a template's variables."""
+    return {} if options is None else options.model_dump(exclude_none=True, exclude={"variables"})

@@ -10,7 +10,9 @@ from pagemesh.ingest.v1 import ingest_pb2
 from pagemesh.results.v1 import job_pb2, results_pb2
 from services.gateway import downloads, polling
 from services.gateway.answers import accepted, begun, json_response
-from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, Keyed, delete, get
+from services.gateway.callbacks import CallbackPolicy
+from services.gateway.dry_runs import Estimate
+from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, Keyed, get
 from services.gateway.feed import Feed
 from services.gateway.idempotency import reused
 from services.gateway.ingest_sink import IngestSink
@@ -19,14 +21,18 @@ from services.gateway.neighbours import Neighbours
 from services.gateway.organizations import Organizations
 from services.gateway.plans import Usage
 from services.gateway.settings import GatewaySettings
-from services.gateway.surfaces.platform import PREFIX, models, render, shapes
+from services.gateway.surfaces.platform import PREFIX, estimates, models, render, shapes
 from services.gateway.surfaces.platform.asked import upload_form, wanted_job
-from services.gateway.uploads import Head, Sink, UploadReader, too_large
-from services.gateway.validation import NoBody, NoQuery
+from services.gateway.surfaces.platform.erasures import DeleteQuery, Erasure, shown
+from services.gateway.surfaces.platform.previews import Preview
+from services.gateway.template_use import analysis_by, same
+from services.gateway.uploads import Head, Opener, Sink, UploadReader, too_large
+from services.gateway.validation import NoBody, NoQuery, declared_length
 
 _MIB = 1 << 20
 _FORM_OVERHEAD_BYTES = _MIB
 _SEARCHABLE_SECONDS = 600.0
+_ERASING_SECONDS = 60.0
 _BYTES_PER_SECOND_OF_WORK = 20 * _MIB
 _STATES = {name: state for state, name in render.DOCUMENT_STATUSES.items()}
 _SORTS = {
@@ -36,6 +42,7 @@ _SORTS = {
 }
 _PLACES = {"name": results_pb2.SEARCH_IN_NAME, "content": results_pb2.SEARCH_IN_CONTENT}
 
+_TYPES = ("application/pdf", "image/png", "image/jpeg", "image/tiff")
 _READ, _WRITE = "documents.read", "documents.write"
 
 
@@ -50,6 +57,7 @@ class Documents:
         blobs: Blobs,
         feed: Feed,
         settings: GatewaySettings,
+        callbacks: CallbackPolicy,
     ) -> None:
         self._neighbours = neighbours
         self._organizations = organizations
@@ -57,6 +65,7 @@ class Documents:
         self._blobs = blobs
         self._feed = feed
         self._settings = settings
+        self._callbacks = callbacks
 
     def endpoints(self) -> list[AnyEndpoint]:
         """What this serves."""
@@ -73,6 +82,7 @@ class Documents:
                 form=models.UploadForm,
                 problems=(400, 413, 415, 422, 429),
                 keyed=Keyed(),
+                estimate=self.estimate,
                 scope=_WRITE,
             ),
             get(
@@ -84,19 +94,29 @@ class Documents:
                 scope=_READ,
             ),
             get(one, self.read, "One document", {200: Answer("The document.", shapes.DocumentDetail)}, scope=_READ),
-            delete(one, self.delete, "Delete a document", {204: Answer("It is gone.")}, scope=_WRITE),
+            Endpoint(
+                "DELETE",
+                one,
+                self.delete,
+                "Delete a document",
+                {
+                    200: Answer("It is erased; the receipt proves it.", Erasure),
+                    204: Answer("It is gone for everybody, and erased soon."),
+                },
+                NoBody,
+                DeleteQuery,
+                scope=_WRITE,
+            ),
             get(
                 f"{one}/download",
                 self.download,
                 "The original",
                 {
-                    200: Answer("All bytes.", media_types=("application/octet-stream",), headers=("ETag",)),
-                    206: Answer(
-                        "The range.", media_types=("application/octet-stream",), headers=("ETag", "Content-Range")
-                    ),
-                    304: Answer("The client has it."),
+                    200: Answer("All bytes.", media_types=_TYPES, headers=("ETag",)),
+                    206: Answer("The range.", media_types=_TYPES, headers=("ETag", "Content-Range")),
+                    304: Answer("The client has it.", headers=("ETag",)),
                 },
-                problems=(416,),
+                problems=(409, 416),
                 request_headers=("Range", "If-Range", "If-None-Match"),
                 scope=_READ,
             ),
@@ -112,17 +132,33 @@ class Documents:
 
     async def upload(self, call: Call[NoBody, NoQuery]) -> Response:
         """Takes a document in."""
-        upload = _Upload(self._neighbours, call, self._settings.upload_seconds)
+        upload = _Upload(self._neighbours, call, self._settings.upload_seconds, self._callbacks)
         await self._require_room(call.identity, upload)
-        organization = await self._organizations.get(call.identity.organization_id)
-        upload.max_bytes = max_bytes = organization.settings.max_file_size_mb * _MIB
-        if int(call.request.headers.get("content-length", "0")) > max_bytes + _FORM_OVERHEAD_BYTES:
-            raise too_large(max_bytes)
-        answer = await upload.run(UploadReader(call.form(), upload.open, max_bytes, self._settings.upload_held_bytes))
+        upload.max_bytes = await self._max_bytes(call)
+        answer = await upload.run(self._reader(call, upload.open, upload.max_bytes))
         self._feed.offer(answer.job)
         document = render.uploaded(answer.document, answer.job.id)
         retry_after = 1 + min(29, answer.document.file_size // _BYTES_PER_SECOND_OF_WORK)
         return accepted(document, 201, f"{PREFIX}/jobs/{answer.job.id}", retry_after)
+
+    async def estimate(self, call: Call[NoBody, NoQuery]) -> Estimate:
+        """What reading the file would take, which is opened and looked through, and then forgotten."""
+        await self._usage.require_room(call.identity)
+        max_bytes, wanted = await self._max_bytes(call), _Upload(self._neighbours, call, 0.0, self._callbacks).wanted
+        preview = Preview(self._neighbours.ingest, self._settings.upload_seconds, max_bytes, wanted)
+        found = await preview.run(self._reader(call, preview.open, preview.max_bytes))
+        return await estimates.of_upload(self._neighbours, found, preview.job)
+
+    def _reader(self, call: Call[NoBody, NoQuery], open_sink: Opener, max_bytes: int) -> UploadReader:
+        return UploadReader(call.form(), open_sink, max_bytes, self._settings.upload_held_bytes)
+
+    async def _max_bytes(self, call: Call[NoBody, NoQuery]) -> int:
+        """The largest file that the organization allows. Raises InvalidArgument when the request must be larger."""
+        organization = await self._organizations.get(call.identity.organization_id)
+        max_bytes: int = organization.settings.max_file_size_mb * _MIB
+        if declared_length(call.request) > max_bytes + _FORM_OVERHEAD_BYTES:
+            raise too_large(max_bytes)
+        return max_bytes
 
     async def _require_room(self, caller: Identity, upload: "_Upload") -> None:
         try:
@@ -150,20 +186,23 @@ class Documents:
     async def read(self, call: Call[NoBody, NoQuery]) -> Response:
         """One document."""
         found = await self._get(call.ids["document_id"])
-        uri = self._blobs.uri(found.document.storage_key)
+        uri = self._blobs.uri(found.document.storage_key) if found.document.storage_key else ""
         return json_response(render.document_detail(found.document, list(found.jobs), uri))
 
-    async def delete(self, call: Call[NoBody, NoQuery]) -> Response:
-        """Deletes a document."""
-        document_id = call.ids["document_id"]
-        request = results_pb2.DeleteDocumentRequest(document_id=document_id)
-        await client.call(self._neighbours.documents.DeleteDocument, request)
+    async def delete(self, call: Call[NoBody, DeleteQuery]) -> Response:
+        """Deletes a document, or erases it at once."""
+        document_id, erase = call.ids["document_id"], call.query.erase
+        request = results_pb2.DeleteDocumentRequest(document_id=document_id, erase=erase)
+        seconds = _ERASING_SECONDS if erase else client.DEFAULT_SECONDS
+        gone = await client.call(self._neighbours.documents.DeleteDocument, request, seconds)
         self._feed.forget_document(call.identity.organization_id, document_id)
-        return Response(status_code=204)
+        return json_response(shown(gone.erasure)) if erase else Response(status_code=204)
 
     async def download(self, call: Call[NoBody, NoQuery]) -> Response:
         """The original, or a part of it."""
         document = (await self._get(call.ids["document_id"])).document
+        if not document.storage_key:
+            raise IllegalState("The original has not been fetched.", state=render.DOCUMENT_STATUSES[document.state])
         asked, etag = call.request.headers, f'"{document.sha256}"'
         headers = {"etag": etag, "accept-ranges": "bytes", "cache-control": "private, no-cache"}
         if polling.matches(asked.get("if-none-match"), etag):
@@ -196,9 +235,12 @@ class Documents:
 class _Upload:
     """One upload on its way to ingest."""
 
-    def __init__(self, neighbours: Neighbours, call: Call[NoBody, NoQuery], seconds: float) -> None:
+    def __init__(
+        self, neighbours: Neighbours, call: Call[NoBody, NoQuery], seconds: float, callbacks: CallbackPolicy
+    ) -> None:
         self._neighbours = neighbours
         self._seconds = seconds
+        self._callbacks = callbacks
         self._organization_id = call.identity.organization_id
         self._origin = call.origin
         self._job = job_pb2.JobConfig()
@@ -207,19 +249,25 @@ class _Upload:
 
     async def open(self, head: Head) -> Sink:
         """Tells ingest what comes."""
-        form = upload_form(head.fields)
-        self._job = wanted_job(form)
+        self._job = await self.wanted(head)
         config = ingest_pb2.UploadConfig(
             document_id=self._origin.id("document"),
             job_id=self._origin.id("job"),
             original_filename=head.safe_filename,
             max_bytes=self.max_bytes,
             job=self._job,
-            priority=form.priority,
+            priority=upload_form(head.fields).priority,
         )
         self._sink = IngestSink(self._neighbours.ingest, self._seconds)
         self._sink.begin(config)
         return self._sink
+
+    async def wanted(self, head: Head) -> job_pb2.JobConfig:
+        """What the form asks for. Raises InvalidArgument."""
+        form = upload_form(head.fields)
+        self._callbacks.require(form.callback_url)
+        analysis = await analysis_by(self._neighbours.templates, form.template, form.analysis_type, form.prompt, None)
+        return wanted_job(form, analysis)
 
     async def is_repeat(self) -> bool:
         """Whether a try that nobody finished has made the document already: a repeat takes no room."""
@@ -248,8 +296,8 @@ class _Upload:
 
     def _checked(self, answer: ingest_pb2.UploadResponse) -> ingest_pb2.UploadResponse:
         made, asked = answer.job.config, self._job
-        same = (made.mode, made.languages, made.analysis) == (asked.mode, asked.languages, asked.analysis)
-        if self._origin.is_repeat and not same:
+        told = (made.mode, made.languages, made.callback_url) == (asked.mode, asked.languages, asked.callback_url)
+        if self._origin.is_repeat and not (told and same(made.analysis, asked.analysis)):
             raise reused()
         return answer
 

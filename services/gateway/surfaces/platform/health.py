@@ -6,11 +6,12 @@ from starlette.responses import Response
 
 from mesh import client
 from pagemesh.auth.v1 import auth_pb2
-from services.gateway import VERSION
+from services.gateway import VERSION, problems
 from services.gateway.answers import json_response
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
 from services.gateway.neighbours import Neighbours
 from services.gateway.readiness import Readiness
+from services.gateway.surfaces import VERSIONS
 from services.gateway.surfaces.platform import API_VERSION, PREFIX, shapes
 from services.gateway.traffic import Traffic
 from services.gateway.validation import NoBody, NoQuery
@@ -37,6 +38,7 @@ class Health:
                 {200: Answer("Names and versions.", shapes.Root)},
                 public=True,
                 counted=False,
+                standalone=True,
             ),
             get(
                 "/health",
@@ -53,6 +55,7 @@ class Health:
                 {200: Answer("Figures since its start.", shapes.GatewayStatus)},
                 public=True,
                 counted=False,
+                standalone=True,
             ),
             get(
                 "/.well-known/jwks.json",
@@ -70,7 +73,7 @@ class Health:
             "name": "pagemesh",
             "version": VERSION,
             "status": "ok",
-            "apis": {"platform": API_VERSION},
+            "apis": dict(VERSIONS),
             "documentation": "/docs",
         }
         return json_response(root)
@@ -84,7 +87,10 @@ class Health:
             "version": VERSION,
             "services": {name: "healthy" if fine else "unhealthy" for name, fine in services.items()},
         }
-        return json_response(body, 503 if status == "unhealthy" else 200, {"cache-control": "no-store"})
+        headers = {"cache-control": "no-store"}
+        if status != "unhealthy":
+            return json_response(body, headers=headers)
+        return json_response(body, 503, {**headers, "retry-after": str(problems.RETRY_SECONDS)})
 
     async def status(self, call: Call[NoBody, NoQuery]) -> Response:
         """Figures of this gateway."""

@@ -4,6 +4,7 @@ Source: HTML Living Standard, section 9.2 (server-sent events); contract/convent
 """
 
 import re
+from collections.abc import Awaitable, Callable
 
 from starlette.types import Send
 
@@ -24,13 +25,35 @@ _PULSE = b": still here\n\n"
 _REVISION = re.compile(r"\d{1,18}", re.ASCII)
 
 
+Tell = Callable[[Entry], Awaitable[bytes]]
+
+
+async def _status(entry: Entry) -> bytes:
+    return entry.status.body
+
+
 def revision_of(last_event_id: str | None) -> int:
     """The revision that a `Last-Event-ID` names; NOTHING_SEEN for one of somebody else."""
     return int(last_event_id) if last_event_id and _REVISION.fullmatch(last_event_id) else NOTHING_SEEN
 
 
-def event_stream(feed: Feed, key: Key, seen: int) -> Run:
-    """Sends the newest state unless it has been seen, then every change, until the job ended or is gone."""
+async def seen_revision(feed: Feed, key: Key, entry: Entry, last_event_id: str | None) -> int:
+    """The revision that the client has; it may be newer than what this gateway has heard of so far."""
+    seen = revision_of(last_event_id)
+    if seen > entry.job.revision:
+        feed.forget(key)
+        entry = await feed.get(key)
+    return seen if seen <= entry.job.revision else NOTHING_SEEN
+
+
+def event_stream(feed: Feed, key: Key, seen: int, name: str = "job", tell: Tell = _status) -> Run:
+    """Sends the newest state unless it has been seen, then every change, until the job ended or is gone.
+
+    Events have a name, and what `tell` says of the job as their data.
+    """
+
+    async def event(entry: Entry) -> dict[str, object]:
+        return _piece(b"id: %d\nevent: %s\ndata: %s\n\n" % (entry.job.revision, name.encode(), await tell(entry)))
 
     async def run(visit: Visit, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
@@ -38,11 +61,11 @@ def event_stream(feed: Feed, key: Key, seen: int) -> Run:
         try:
             entry = await feed.get(key)
             if entry.job.revision > seen:
-                await send(_piece(_event(entry)))
+                await send(await event(entry))
             while not (entry.ended or feed.is_over(visit)):
                 newest = await feed.changed(key, entry, PULSE_SECONDS, visit)
                 if newest.job.revision > max(seen, entry.job.revision):
-                    await send(_piece(_event(newest)))
+                    await send(await event(newest))
                 elif not feed.is_over(visit):
                     await send(_piece(_PULSE))
                 entry = newest
@@ -51,10 +74,6 @@ def event_stream(feed: Feed, key: Key, seen: int) -> Run:
         await send({"type": "http.response.body", "body": b""})
 
     return run
-
-
-def _event(entry: Entry) -> bytes:
-    return b"id: %d\nevent: job\ndata: %s\n\n" % (entry.job.revision, entry.status.body)
 
 
 def _piece(body: bytes) -> dict[str, object]:

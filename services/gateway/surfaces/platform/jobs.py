@@ -1,25 +1,24 @@
 """Jobs: their status, polled, awaited or followed."""
 
 from starlette.responses import Response
-from starlette.types import Message, Scope, Send
+from starlette.types import Send
 
 from mesh import client
 from pagemesh.results.v1 import job_pb2, results_pb2
 from services.gateway import polling
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, get
 from services.gateway.feed import Entry, Feed, Key
-from services.gateway.held import HeldResponse, Run
+from services.gateway.held import HeldResponse, Run, send_whole
 from services.gateway.job_access import JobAccess
 from services.gateway.listing import list_response
 from services.gateway.neighbours import Neighbours
 from services.gateway.surfaces.platform import PREFIX, models, render, shapes
-from services.gateway.surfaces.platform.job_events import NOTHING_SEEN, event_stream, revision_of
+from services.gateway.surfaces.platform.job_events import event_stream, seen_revision
 from services.gateway.validation import NoBody, NoQuery
 from services.gateway.visits import Visit
 
 _STATES = {name: state for state, name in render.JOB_STATUSES.items()}
 _TYPES = {name: kind for kind, name in render.JOB_TYPES.items()}
-_NO_SCOPE: Scope = {"type": "http"}
 
 _SCOPE = "jobs.read"
 
@@ -103,7 +102,7 @@ class Jobs:
         async def run(visit: Visit, send: Send) -> None:
             newest = await self._feed.changed_state(key, entry, seconds, visit)
             if not visit.denied:
-                await _status_response(newest, known, seconds)(_NO_SCOPE, _no_receive, send)
+                await send_whole(_status_response(newest, known, seconds), send)
 
         return run
 
@@ -112,18 +111,10 @@ class Jobs:
         key = (call.identity.organization_id, call.ids["job_id"])
         await self._access.require(call.identity, key[1])
         entry = await self._feed.get(key)
-        seen = await self._seen(key, entry, call.request.headers.get("last-event-id"))
+        seen = await seen_revision(self._feed, key, entry, call.request.headers.get("last-event-id"))
         if entry.ended and seen == entry.job.revision:
             return Response(status_code=204)
         return HeldResponse(call.identity, event_stream(self._feed, key, seen))
-
-    async def _seen(self, key: Key, entry: Entry, last_event_id: str | None) -> int:
-        """The revision that the client has; it may be newer than what this gateway has heard of so far."""
-        seen = revision_of(last_event_id)
-        if seen > entry.job.revision:
-            self._feed.forget(key)
-            entry = await self._feed.get(key)
-        return seen if seen <= entry.job.revision else NOTHING_SEEN
 
 
 def _status_response(entry: Entry, if_none_match: str | None, waited: int | None = None) -> Response:
@@ -134,7 +125,3 @@ def _status_response(entry: Entry, if_none_match: str | None, waited: int | None
     if waited is not None:
         response.headers["preference-applied"] = f"wait={waited}"
     return response
-
-
-async def _no_receive() -> Message:
-    raise AssertionError("the request was read to its end")

@@ -18,8 +18,10 @@ from pydantic import (
 from pydantic.config import JsonDict
 from pydantic_core import PydanticCustomError
 
+from mesh import json_schema
+from mesh.addresses import LONGEST_URL
 from services.gateway.listing import PageQuery
-from services.gateway.validation import Body, Query, Text
+from services.gateway.validation import Body, Day, Flag, LooseQuery, Query, Text, WholeNumber
 
 AnalysisType = Literal[
     "summary",
@@ -33,7 +35,7 @@ AnalysisType = Literal[
 NEED_PROMPT = ("question_answering", "custom")
 DocumentStatus = Literal["uploaded", "processing", "completed", "failed"]
 JobStatus = Literal["pending", "running", "completed", "failed", "cancelled"]
-JobKind = Literal["text_extraction", "analysis"]
+JobKind = Literal["text_extraction", "analysis", "tagging", "text_task"]
 Mode = Literal["text", "table", "mixed"]
 Role = Literal["user", "admin"]
 Scope = Literal[
@@ -47,10 +49,21 @@ Scope = Literal[
     "usage.read",
 ]
 
-Email = Annotated[str, StringConstraints(max_length=254, pattern=r"^[^@\s\x00]{1,64}@[^@\s\x00.]+(\.[^@\s\x00.]+)+$")]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00]*[^\s\x00][^\x00]*$")]
+_ADDRESS = r"^[^@\s\x00]{1,64}@[^@\s\x00.]{1,63}(\.[^@\s\x00.]{1,63})+$"
+Email = Annotated[str, StringConstraints(max_length=254, pattern=_ADDRESS)]
+_NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
+# Something to be seen, and no control characters.
+_NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
+Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NAME)]
 Password = Annotated[Text, StringConstraints(max_length=1024)]
-Prompt = Annotated[Text, StringConstraints(min_length=1, max_length=20_000)]
+CallbackUrl = Annotated[
+    Text,
+    StringConstraints(min_length=1, max_length=LONGEST_URL),
+    Field(description="Told when the job has ended, by a signed POST (Standard Webhooks); http or https."),
+]
+Prompt = Annotated[str, StringConstraints(min_length=1, max_length=20_000, pattern=_NOT_BLANK)]
+VariableName = Annotated[str, StringConstraints(max_length=64)]
+VariableText = Annotated[Text, StringConstraints(max_length=20_000)]
 Languages = Annotated[
     str,
     StringConstraints(max_length=200, pattern=r"^[a-z]{3}(_[A-Za-z0-9]{1,16})*(\+[a-z]{3}(_[A-Za-z0-9]{1,16})*){0,9}$"),
@@ -68,15 +81,33 @@ def _check_key(key: SecretStr) -> SecretStr:
     return key
 
 
-ProviderKey = Annotated[SecretStr, Field(json_schema_extra=_KEY_SCHEMA), AfterValidator(_check_key)]
+def _usable(schema: dict[str, Any]) -> dict[str, Any]:
+    json_schema.check(schema)
+    if b"\\u0000" in orjson.dumps(schema):
+        raise ValueError("With U+0000 in it")
+    return schema
 
-_DEEPEST_OPTIONS = 32
+
+_DAYS: JsonDict = {"pattern": r"^(19[7-9][0-9]|[2-6][0-9]{3})-[0-9]{2}-[0-9]{2}$"}
+StorableDay = Annotated[Day, Field(json_schema_extra=_DAYS), AfterValidator(lambda day: _in_range(day))]
+
+OutputSchema = Annotated[dict[str, Any], AfterValidator(_usable)]
+TemplateName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+
+ProviderKey = Annotated[SecretStr, Field(json_schema_extra=_KEY_SCHEMA), AfterValidator(_check_key)]
 
 D = TypeVar("D", bound=date)
 
 
+_REGISTRATION: JsonDict = {
+    "examples": [{"email": "ada@example.org", "password": "correct-horse-battery", "full_name": "Ada Lovelace"}]
+}
+
+
 class RegisterBody(Body):
     """A new account."""
+
+    model_config = ConfigDict(json_schema_extra=_REGISTRATION)
 
     email: Email
     password: Annotated[Password, StringConstraints(min_length=10)]
@@ -101,8 +132,8 @@ class BeginQuery(Query):
     )
 
 
-class FinishQuery(Query):
-    """What the provider sent back."""
+class FinishQuery(LooseQuery):
+    """What the provider sent back; with it comes what only some providers send (RFC 6749 section 4.1.2)."""
 
     code: str = Field(default="", description="As the provider sent it back.")
     state: str = Field(default="", description="As the provider sent it back; good once, for ten minutes.")
@@ -168,8 +199,13 @@ class AcceptBody(Body):
     full_name: Name
 
 
+_API_KEY: JsonDict = {"examples": [{"name": "nightly import", "scopes": ["documents.write", "jobs.read"]}]}
+
+
 class ApiKeyBody(Body):
     """An API key to make."""
+
+    model_config = ConfigDict(json_schema_extra=_API_KEY)
 
     name: Name
     scopes: list[Scope] | None = Field(
@@ -217,22 +253,37 @@ class AnalysisOptions(Body):
     extract_tables: bool | None = None
     summarize: bool | None = None
     model: Annotated[Text, StringConstraints(min_length=1, max_length=200)] | None = None
-    output_schema: dict[str, Any] | None = Field(default=None, description="JSON Schema that `result_data` must meet.")
+    output_schema: OutputSchema | None = Field(default=None, description="JSON Schema that `result_data` must meet.")
+    num_tags: int | None = Field(default=None, ge=1, le=50, description="How many tags at most.")
+    exclude_tags: list[Annotated[Text, StringConstraints(max_length=200)]] | None = Field(default=None, max_length=100)
+    variables: dict[VariableName, VariableText | bool | int | float] | None = Field(
+        default=None, max_length=32, description="Values of the template's variables."
+    )
 
-    @field_validator("output_schema")
-    @classmethod
-    def _storable(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
-        if value is not None and (_depth(value) > _DEEPEST_OPTIONS or b"\\u0000" in orjson.dumps(value)):
-            raise ValueError(f"Nested deeper than {_DEEPEST_OPTIONS} levels, or with U+0000 in it")
-        return value
+
+# What a model cannot say of two fields: JSON Schema 2020-12, section 10.2.2.
+_WITH_PROMPT: JsonDict = {
+    "if": {"properties": {"analysis_type": {"enum": list(NEED_PROMPT)}}},
+    "then": {"properties": {"prompt": {"type": "string"}}, "required": ["prompt"]},
+    "examples": [
+        {"analysis_type": "summary"},
+        {"analysis_type": "question_answering", "prompt": "What was the revenue?"},
+    ],
+}
 
 
 class AnalyzeBody(Body):
     """An analysis to make."""
 
-    analysis_type: AnalysisType
-    prompt: Prompt | None = Field(default=None, description="Required for question_answering and custom.")
+    model_config = ConfigDict(json_schema_extra=_WITH_PROMPT)
+
+    analysis_type: AnalysisType | None = Field(default=None, description="Required unless a template is named.")
+    prompt: Prompt | None = Field(
+        default=None, description="Required for question_answering and custom, unless a template is named."
+    )
     options: AnalysisOptions | None = None
+    template: TemplateName | None = Field(default=None, description="The template by which to make it.")
+    callback_url: CallbackUrl | None = None
 
 
 class UploadForm(BaseModel):
@@ -243,9 +294,11 @@ class UploadForm(BaseModel):
     mode: Mode = "mixed"
     analysis_type: AnalysisType | None = None
     prompt: Prompt | None = Field(default=None, description="Without an `analysis_type`, asks for a custom analysis.")
+    template: TemplateName | None = Field(default=None, description="The template by which to analyse.")
     languages: Languages = Field(default="eng", description="OCR languages, Tesseract codes joined by +.")
-    priority: int = Field(default=5, ge=0, le=9)
+    priority: WholeNumber = Field(default=5, ge=0, le=9)
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
+    callback_url: CallbackUrl | None = None
 
 
 class DocumentsQuery(PageQuery):
@@ -268,7 +321,7 @@ class DocumentsQuery(PageQuery):
 class PagesQuery(PageQuery):
     """Which pages."""
 
-    blocks: bool = Field(default=False, description="With lines, words and their bounding boxes.")
+    blocks: Flag = Field(default=False, description="With lines, words and their bounding boxes.")
 
 
 class JobsQuery(PageQuery):
@@ -284,13 +337,8 @@ class JobsQuery(PageQuery):
 class UsageQuery(Query):
     """Which days."""
 
-    start_date: date | None = Field(default=None, description="First day, UTC; the month's first without one.")
-    end_date: date | None = Field(default=None, description="Last day, UTC; the last of the first day's month without.")
-
-    @field_validator("start_date", "end_date")
-    @classmethod
-    def _storable(cls, value: date | None) -> date | None:
-        return _in_range(value)
+    start_date: StorableDay | None = Field(default=None, description="First day, UTC; the month's first without one.")
+    end_date: StorableDay | None = Field(default=None, description="Last day, UTC; the last of that month without.")
 
 
 class AnalysesQuery(Query):
@@ -303,11 +351,3 @@ def _in_range(value: D | None) -> D | None:
     if value is not None and not 1970 <= value.year < 7000:
         raise ValueError("Between 1970 and 6999")
     return value
-
-
-def _depth(value: object) -> int:
-    if isinstance(value, dict):
-        return 1 + max(map(_depth, value.values()), default=0)
-    if isinstance(value, list):
-        return 1 + max(map(_depth, value), default=0)
-    return 0

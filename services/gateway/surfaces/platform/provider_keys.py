@@ -65,7 +65,7 @@ class ProviderKeys:
                 self.erase,
                 "Erase the caller's own key for a provider",
                 erased,
-                problems=(422,),
+                problems=(404, 422),
             ),
         ]
 

@@ -39,6 +39,8 @@ JOB_STATUSES: dict["job_pb2.JobState.ValueType", models.JobStatus] = {
 JOB_TYPES: dict["job_pb2.JobType.ValueType", models.JobKind] = {
     job_pb2.JOB_TYPE_TEXT_EXTRACTION: "text_extraction",
     job_pb2.JOB_TYPE_ANALYSIS: "analysis",
+    job_pb2.JOB_TYPE_TEXT_TASK: "text_task",
+    job_pb2.JOB_TYPE_TAGGING: "tagging",
 }
 MODES: dict["job_pb2.ReadMode.ValueType", models.Mode] = {
     job_pb2.READ_MODE_TEXT: "text",
@@ -242,7 +244,7 @@ def job(record: job_pb2.Job) -> shapes.Job:
         "progress": record.progress,
         "stage": record.stage,
         "config": _job_config(record.config),
-        "result": _job_result(record.result) if record.HasField("result") else None,
+        "result": _job_result(record) if record.HasField("result") else None,
         "error": {"code": record.error.code, "message": record.error.message} if record.HasField("error") else None,
         "attempts": record.attempts,
         "pages": {
@@ -260,18 +262,17 @@ def job(record: job_pb2.Job) -> shapes.Job:
 
 
 def seconds_left(record: job_pb2.Job) -> int | None:
-    """Time to completion at the rate between the job's start and its last change; None for jobs that ended."""
-    if record.state in ENDED or not record.HasField("started_at"):
-        return None
-    elapsed = (record.updated_at.ToMilliseconds() - record.started_at.ToMilliseconds()) / 1_000
-    return polling.seconds_left(elapsed, record.progress)
+    """Time to completion as `results` expected it when the job changed last; None where it cannot know."""
+    return record.estimated_seconds_left if record.HasField("estimated_seconds_left") else None
 
 
 def retry_after(record: job_pb2.Job) -> int:
     """Seconds until it is worth asking for the job again."""
+    if record.state in ENDED:
+        return 1
     left = max(0, record.pages_total - record.pages_done - record.pages_failed)
     ocr_left = min(left, record.pages_ocr)
-    return polling.retry_seconds(left - ocr_left, ocr_left)
+    return polling.retry_seconds(seconds_left(record), left - ocr_left, ocr_left)
 
 
 def job_status(record: job_pb2.Job) -> Status:
@@ -299,8 +300,9 @@ def _job_config(config: job_pb2.JobConfig) -> shapes.JobConfig:
     }
 
 
-def _job_result(result: job_pb2.JobResult) -> shapes.JobResult:
-    return {
+def _job_result(record: job_pb2.Job) -> shapes.JobResult:
+    result = record.result
+    told: shapes.JobResult = {
         "text_length": result.text_length,
         "table_count": result.table_count,
         "page_count": result.page_count,
@@ -308,7 +310,19 @@ def _job_result(result: job_pb2.JobResult) -> shapes.JobResult:
         "pages_failed": [{"page": one.page, "code": one.code, "message": one.message} for one in result.pages_failed],
         "processing_time_ms": result.processing_time_ms,
         "analysis_id": result.analysis_id or None,
+        "provenance": {
+            "engines": list(result.engines),
+            "model": None,
+            "prompt_sha256": None,
+            "template": None,
+            "template_version": None,
+            "started_at": time(record.started_at) if record.HasField("started_at") else None,
+            "completed_at": time(record.completed_at) if record.HasField("completed_at") else None,
+        },
     }
+    if record.state == job_pb2.JOB_STATE_CANCELLED:
+        told["pages_spent"] = list(record.pages_spent)
+    return told
 
 
 def analysis(record: analysis_pb2.Analysis) -> shapes.Analysis:
@@ -328,8 +342,11 @@ def analysis(record: analysis_pb2.Analysis) -> shapes.Analysis:
         },
         "cost_usd": record.cost_usd if record.HasField("cost_usd") else None,
         "provenance": {
+            "engines": record.engine.split(", ") if record.engine else [],
             "model": record.model_version,
             "prompt_sha256": record.prompt_sha256 or None,
+            "template": record.template or None,
+            "template_version": record.template_version or None,
             "started_at": time(record.started_at) if record.HasField("started_at") else None,
             "completed_at": completed,
         },

@@ -394,8 +394,20 @@ class PageFailure(TypedDict):
     message: str
 
 
+class Provenance(TypedDict):
+    """Where a result comes from: `engines` read the pages, `model` is the language model or analyzer, with versions."""
+
+    engines: list[str]
+    model: str | None
+    prompt_sha256: str | None
+    template: str | None
+    template_version: int | None
+    started_at: Time | None
+    completed_at: Time | None
+
+
 class JobResult(TypedDict):
-    """What a job came to."""
+    """What a job came to; of a cancelled reading, what had been read, and the pages that were spent on it."""
 
     text_length: int
     table_count: int
@@ -404,6 +416,8 @@ class JobResult(TypedDict):
     pages_failed: list[PageFailure]
     processing_time_ms: int
     analysis_id: Uuid | None
+    pages_spent: NotRequired[list[int]]
+    provenance: Provenance
 
 
 class JobError(TypedDict):
@@ -459,15 +473,6 @@ class TokenUsage(TypedDict):
     input_tokens: int
     output_tokens: int
     total_tokens: int
-
-
-class Provenance(TypedDict):
-    """Where a result comes from."""
-
-    model: str
-    prompt_sha256: str | None
-    started_at: Time | None
-    completed_at: Time
 
 
 class Analysis(TypedDict):

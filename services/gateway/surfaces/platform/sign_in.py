@@ -33,6 +33,7 @@ class SignIn:
                 {302: Answer("The provider's page to sign in; it sends the browser back with `code` and `state`.")},
                 models.BeginQuery,
                 public=True,
+                problems=(404,),
             ),
             Endpoint(
                 "POST",
@@ -43,7 +44,7 @@ class SignIn:
                 NoBody,
                 models.FinishQuery,
                 public=True,
-                problems=(400, 403),
+                problems=(400, 403, 404),
             ),
         ]
 

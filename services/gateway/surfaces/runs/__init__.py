@@ -1,0 +1,1 @@
+"""Runs: a source, what is done with it, and what comes of that; and what waits for workers."""

@@ -1,0 +1,1 @@
+"""Text tasks and templates, below `/api/v1`."""

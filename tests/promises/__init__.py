@@ -1,0 +1,1 @@
+"""What the OpenAPI documents promise, held against a running stack."""
