@@ -51,10 +51,14 @@ class _Reader(asyncio.Protocol):
 async def _open(opened: AsyncExitStack, mesh: Mesh) -> None:
     address, loop = Address.of(mesh.url), asyncio.get_running_loop()
     wanted = text_frame(json.dumps({"type": "subscribe", "channels": ["document_updates", "job_updates"]}))
-    for number in range(READERS):
+    transports = []
+    for _ in range(READERS):
         transport, _ = await loop.create_connection(_Reader, address.host, address.port)
         opened.callback(transport.abort)
         transport.write(upgrade(mesh.url, mesh.token))
+        transports.append(transport)
+    await asyncio.sleep(1)  # what comes together with the handshake is lost
+    for number, transport in enumerate(transports):
         transport.write(wanted)
         if number < SILENT:
             transport.pause_reading()

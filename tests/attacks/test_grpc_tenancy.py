@@ -28,6 +28,9 @@ FIELDS = [
     for leaf, what in ids_of(method).items()
     if what is not None
 ]
+# What starts work says how far that is, and how often to ask again before it counts as a tell.
+_HOW_FAR = ("IngestService.Upload", "JobService.SubmitJob")
+_TRIES = 4
 # Whoever is deleted or logged out could not be asked again.
 _LAST = ("AccountService.DeleteMe", "AccountService.Logout")
 _VARYING = re.compile(
@@ -78,8 +81,11 @@ async def test_what_belongs_to_others_is_as_if_it_did_not_exist(
 ) -> None:
     """The same answer as for an id of nothing, at once though the victim's rows are held; and nothing is changed."""
     answers = await answers_of(world, victim, attacker, method, leaf, what, kind)
-    if answers[1] != answers[0] and method.label == "IngestService.Upload":
-        # Under load one of two small documents may not be read on arrival (ADR 21); a tell would be there again.
+    for _ in range(_TRIES):
+        if answers[1] == answers[0] or method.label not in _HOW_FAR:
+            break
+        # One of two small documents may be read on arrival (ADR 21), or by a worker, before the answer says how far it
+        # is, and the other not; a tell would be there again.
         answers = await answers_of(world, victim, attacker, method, leaf, what, kind)
     assert answers[1] == answers[0]
     assert answers[0][0] not in ("INTERNAL", "UNKNOWN", "DEADLINE_EXCEEDED", "UNAVAILABLE")

@@ -60,7 +60,9 @@ async def test_promises(scene: Scene, document: dict[str, Any], operations: list
         assert status == answer.status_code, (operation.name, answer.text)
         check(answer, operation, document)
 
-    await asyncio.gather(*(keep(each) for each in operations if status in promised(each)))
+    kept = (keep(each) for each in operations if status in promised(each))
+    broken = [each for each in await asyncio.gather(*kept, return_exceptions=True) if each is not None]
+    assert not broken, "\n".join(str(each)[:1_000] for each in broken)
 
 
 def check(answer: httpx.Response, operation: Operation, document: dict[str, Any]) -> None:

@@ -44,10 +44,11 @@ class Outbox:
         self._waiting[self._next] = update
         self._next += 1
 
-    def pop(self) -> Update | None:
-        """The first that waits, which does no more; None when nothing does."""
-        if not self._waiting:
-            return None
+    def take(self, count: int) -> list[Update]:
+        """The first that wait, so many at most, which do no more."""
+        return [self._first() for _ in range(min(count, len(self._waiting)))]
+
+    def _first(self) -> Update:
         _, update = self._waiting.popitem(last=False)
         if not update.final:
             del self._passing[update.channel, update.subject]

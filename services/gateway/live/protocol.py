@@ -8,8 +8,10 @@ import asyncio
 import socket
 
 from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode, Frame
+from websockets.protocol import State
 
 MESSAGE_BYTES = 1 << 20
 """Longer messages end the connection, code 1009, before they are read."""
@@ -40,10 +42,22 @@ class LiveProtocol(WebSocketsSansIOProtocol):
             super().handle_cont(event)
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Sends what the application says. A handshake that was answered as a request is complete, too."""
+        """Sends what the application says. A handshake that was answered as a request is complete, too.
+
+        Beside what ASGI knows it takes `frames`, bytes that are whole frames already, of a `websocket.send`.
+        """
+        if isinstance(frames := message.get("frames"), bytes):
+            await self._send_frames(frames)
+            return
         await super().send(message)
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete = True
+
+    async def _send_frames(self, frames: bytes) -> None:
+        await self.writable.wait()
+        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
+            raise ClientDisconnected
+        self.transport.write(frames)
 
     def keepalive_timeout(self) -> None:
         """Ends a connection whose peer does not answer pings."""

@@ -15,12 +15,13 @@ from services.gateway.live.outbox import Outbox, TooSlow
 from services.gateway.live.updates import Channel, Update
 from services.gateway.traffic import LIVE_CLOSED
 
-PACE_SECONDS = 0.05
-"""Between two rounds of updates: what comes in between of one job becomes one message."""
+PACE_SECONDS = 0.1
+"""How long updates are gathered: what comes meanwhile of one job becomes one message."""
 CLOSE_SECONDS = 0.5
 """How long a reader that has to go may take to hear why."""
 _MESSAGES_PER_SECOND = 200.0
 _MESSAGES_AT_ONCE = 1_000.0
+_UPDATES_AT_ONCE = 64
 _SCOPES = {Channel.DOCUMENTS: "documents.read", Channel.JOBS: "jobs.read"}
 
 
@@ -33,6 +34,7 @@ class Reader:
         self._channels: dict[Channel, None] = {}
         self._outbox = Outbox(outbox.CAPACITY)
         self._wake = asyncio.Event()
+        self._flushing = asyncio.Lock()
         self._end: Closing | None = None
         self._closed = False
         self._writing: asyncio.Task[None] | None = None
@@ -82,6 +84,7 @@ class Reader:
     async def _read(self, receive: Receive, send: Send) -> None:
         while (message := await receive())["type"] == "websocket.receive":
             await self._not_too_fast()
+            await self._flush(send)  # answers come after what was told before
             await self._answer(message.get("text"), send)
 
     async def _answer(self, text: str | None, send: Send) -> None:
@@ -122,13 +125,19 @@ class Reader:
     async def _write(self, send: Send) -> None:
         while True:
             await self._wake.wait()
+            if self._end is None:
+                await asyncio.sleep(PACE_SECONDS)
             self._wake.clear()
-            while self._end is None and (update := self._outbox.pop()) is not None:
-                await self._say(update.message, send)
+            await self._flush(send)
             if self._end is not None:
                 await self._close(self._end, send)
                 return
-            await asyncio.sleep(PACE_SECONDS)
+
+    async def _flush(self, send: Send) -> None:
+        """Writes what waits, a few kilobytes at a time; one task at a time, or what is later may overtake."""
+        async with self._flushing:
+            while self._end is None and (updates := self._outbox.take(_UPDATES_AT_ONCE)):
+                await send({"type": "websocket.send", "frames": b"".join(update.frame for update in updates)})
 
     async def _close(self, why: Closing, send: Send) -> None:
         self._closed = True

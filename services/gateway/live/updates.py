@@ -4,13 +4,14 @@ Source: contract/platform-v1.md, "Live updates".
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 import orjson
 
 from pagemesh.results.v1 import job_pb2
 from services.gateway.feed import ENDED
+from services.gateway.live.frames import text_frame
 from services.gateway.surfaces.platform.models import DocumentStatus
 from services.gateway.surfaces.platform.render import JOB_STATUSES
 
@@ -36,6 +37,11 @@ class Update:
     """Id of the job or document."""
     final: bool
     message: str
+    frame: bytes = field(init=False, repr=False)
+    """The message as it goes over the wire."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "frame", text_frame(self.message.encode()))
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,17 @@ async def test_updates(mesh: Mesh, server: Served, ada: Person) -> None:
         assert {"type": "document_update", "data": {**document, "status": "completed"}} == await heard(ws)
 
 
+async def test_done_at_once(mesh: Mesh, server: Served, ada: Person) -> None:
+    """A job that is done within the time that updates are gathered is one message a channel, before what follows."""
+    async with following(server, ada) as ws:
+        mesh.tell(job := ada.job())
+        mesh.tell(progressed := later(job, 60))
+        mesh.tell(later(progressed, 100, COMPLETED))
+        answers = [await ask(ws, {"type": "ping"}), await heard(ws), await heard(ws)]
+    assert ["job_update", "document_update", "pong"] == [answer["type"] for answer in answers]
+    assert ["completed", "completed"] == [answer["data"]["status"] for answer in answers[:2]]
+
+
 async def test_channels(mesh: Mesh, server: Served, ada: Person) -> None:
     """Only what is subscribed comes; unsubscribing stops it."""
     async with connect(server.url(ada.user_id, ada.token())) as ws:
