@@ -39,7 +39,7 @@ class DocumentEraser:
         return Traces(frozenset(keys), tuple(jobs))
 
     async def rows(self, tables: Transaction, thing_id: UUID) -> int:
-        """Tasks, analyses, pages, jobs, and the document."""
+        """Analyses, pages, jobs, and the document; tasks go along uncounted."""
         return await tables.remains.erase(thing_id)
 
     async def organizations(self) -> Sequence[UUID]:

@@ -49,12 +49,12 @@ _JOBS = text("SELECT id FROM jobs WHERE document_id = :id")
 _LOCK_JOBS = text("""
     SELECT id FROM jobs WHERE document_id = :id ORDER BY type = 'analysis', id FOR UPDATE
 """)
+_ERASE_TASKS = text("""
+    DELETE FROM tasks WHERE id IN (
+        SELECT t.id FROM tasks t JOIN jobs j ON j.id = t.job_id WHERE j.document_id = :id
+        ORDER BY t.id FOR UPDATE OF t)
+""")
 _ERASE = (
-    text("""
-        DELETE FROM tasks WHERE id IN (
-            SELECT t.id FROM tasks t JOIN jobs j ON j.id = t.job_id WHERE j.document_id = :id
-            ORDER BY t.id FOR UPDATE OF t)
-    """),
     text("DELETE FROM analyses WHERE document_id = :id"),
     text("DELETE FROM pages WHERE document_id = :id"),
     text("DELETE FROM jobs WHERE document_id = :id"),
@@ -110,9 +110,13 @@ class Remains:
         return (await self._connection.execute(_JOBS, {"id": document_id})).scalars().all()
 
     async def erase(self, document_id: UUID) -> int:
-        """Deletes every row of a hidden document; how many there were."""
+        """Deletes every row of a hidden document; how many there were.
+
+        Tasks do not count: their rows go by themselves when the work is taken back, before this or not.
+        """
         one = {"id": document_id}
         await self._connection.execute(_LOCK_JOBS, one)
+        await self._connection.execute(_ERASE_TASKS, one)
         counts = [(await self._connection.execute(statement, one)).rowcount for statement in _ERASE]
         return sum(counts)
 
