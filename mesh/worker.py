@@ -2,6 +2,8 @@
 
 - A message is acknowledged when its handler has returned, and is kept alive by heartbeats until then.
 - A task that nobody wants any more (`Dropped`) is acknowledged as it is.
+- A task that is not due yet (`Later`) is handed back for that long; a handler asks for it once or twice a task, since
+  each time counts as a delivery.
 - A dependency that is away (`Unavailable`) is waited for with the task in hand; that counts as no failure.
 - Zero-log tasks come on a stream of their own, and go before others of their lane: they have less time.
 - Any other error hands the task back with growing pauses; after `MAX_DELIVERIES`, whatever ended them, it is given up:
@@ -37,13 +39,24 @@ Handler = Callable[[bytes], Awaitable[None]]
 GiveUp = Callable[[bytes, int], Awaitable[None]]
 
 
+class Later(Exception):
+    """The task is to be done in so many seconds, by whoever has it then."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 @dataclass(frozen=True)
 class WorkerSpec:
     """What a worker does."""
 
     kind: str
     handle: Handler
-    """Does the task and publishes its facts; called again with the same bytes after a crash. May raise Dropped."""
+    """Does the task and publishes its facts; called again with the same bytes after a crash.
+
+    May raise Dropped, Later.
+    """
     give_up: GiveUp
     """Reports that the task, delivered so many times, cannot be done."""
     slots: int
@@ -116,15 +129,15 @@ class Worker:
         context.request_id.set(context.accept_request_id(headers.get(context.REQUEST_ID_KEY)))
         context.traceparent.set(context.accept_traceparent(headers.get(context.TRACEPARENT_KEY)))
         deliveries = message.metadata.num_delivered
-        started, outcome = time.perf_counter(), "done"
+        started, outcome, pause = time.perf_counter(), "done", 0.0
         try:
             with telemetry.span(f"work.{self._spec.kind}", SpanKind.CONSUMER):
                 if deliveries > MAX_DELIVERIES:
                     outcome = "dead"
                     await self._bury(message, deliveries)
                 else:
-                    outcome = await self._patiently(message)
-            await message.ack()
+                    outcome, pause = await self._patiently(message)
+            await (self._hand_back(message, pause) if pause else message.ack())
         except NatsError:
             outcome = "unacknowledged"  # the broker is away; it delivers again and the repeat changes nothing
         except Exception:
@@ -134,19 +147,22 @@ class Worker:
         finally:
             telemetry.TASK_SECONDS.labels(self._spec.kind, outcome).observe(time.perf_counter() - started)
 
-    async def _patiently(self, message: Msg) -> str:
+    async def _patiently(self, message: Msg) -> tuple[str, float]:
+        """What came of it, and for how many seconds it is handed back; 0: it is over."""
         pause = 0.2
         while True:
             try:
                 await self._spec.handle(message.data)
             except Dropped:
-                return "dropped"
+                return "dropped", 0.0
+            except Later as later:
+                return "later", later.seconds
             except Unavailable as error:
                 log.warning("waiting for a dependency", extra={"kind": self._spec.kind, "error": error.message})
                 await asyncio.sleep(pause)
                 pause = min(10.0, pause * 2)
             else:
-                return "done"
+                return "done", 0.0
 
     async def _bury(self, message: Msg, deliveries: int) -> None:
         telemetry.DEAD_LETTERS.labels(self._spec.kind).inc()

@@ -122,6 +122,23 @@ async def test_a_dependency_that_is_away_is_waited_for(tasks: Tasks) -> None:
     assert ([b"task"] * 3, [b"task"], []) == (tries, tasks.handled, tasks.given_up)
 
 
+async def test_a_task_that_is_not_due_is_handed_back(tasks: Tasks) -> None:
+    """Others are done meanwhile, and it comes again when it is due, without having failed."""
+    due: list[bytes] = []
+
+    async def handle(payload: bytes) -> None:
+        if payload == b"early" and not due:
+            due.append(payload)
+            raise worker.Later(0.3)
+
+    one = tasks.worker(handle)
+    await one.start()
+    await tasks.put(b"early", b"other")
+    await eventually(tasks.all_done)
+    await one.stop(1)
+    assert ([b"early"], [b"other", b"early"], []) == (due, tasks.handled, tasks.given_up)
+
+
 @pytest.mark.usefixtures("_impatient")
 async def test_a_task_that_keeps_failing_is_given_up(tasks: Tasks) -> None:
     """After MAX_DELIVERIES tries a copy is among the dead, `give_up` was told, and other tasks were done."""
