@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from typing import Any
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from mesh.streams import lane
 from services.results.records import JobRecord
 from services.results.runs import EndedRun
 from services.results.store.documents import as_json
+from services.results.webhooks import ends
 from services.results.webhooks.records import Claimed, DeliveryRecord, Outcome, SecretVersion
 
 NAMES = tuple(field.name for field in fields(DeliveryRecord))
@@ -86,15 +86,15 @@ class Webhooks:
 
         Its id follows from the end, so that one end makes one delivery.
         """
-        await self._tell([_of_job(job) for job in jobs if job.ended and job.config.get("callback_url")])
+        await self._tell([ends.of_job(job) for job in jobs if job.ended and job.config.get("callback_url")])
 
     async def runs_ended(self, runs: Iterable[EndedRun]) -> None:
         """Makes a delivery for each of the runs, all of which name a URL; one end makes one delivery, as with jobs."""
-        await self._tell([_of_run(ended) for ended in runs])
+        await self._tell([ends.of_run(ended) for ended in runs])
 
-    async def _tell(self, ended: Sequence[dict[str, Any]]) -> None:
+    async def _tell(self, ended: Sequence[DeliveryRecord]) -> None:
         if ended:
-            rows = await self._connection.execute(_ENDED, {"ended": as_json(ended)})
+            rows = await self._connection.execute(_ENDED, {"ended": as_json([vars(one) for one in ended])})
             self.new += map(delivery, rows)
 
     async def insert(self, record: DeliveryRecord) -> DeliveryRecord | None:
@@ -143,32 +143,3 @@ class Webhooks:
 def delivery(row: Row[Any]) -> DeliveryRecord:
     """The record of a row with COLUMNS."""
     return DeliveryRecord(**{name: row._mapping[name] for name in NAMES})
-
-
-def _of_job(job: JobRecord) -> dict[str, Any]:
-    return {
-        "id": uuid5(job.id, f"{job.state} {job.attempts}"),
-        "organization_id": job.organization_id,
-        "user_id": job.user_id,
-        "event": f"job.{job.state}",
-        "job_id": job.id,
-        "document_id": job.document_id,
-        "job_type": job.type,
-        "lane": lane(job.priority),
-        "url": job.config["callback_url"],
-    }
-
-
-def _of_run(ended: EndedRun) -> dict[str, Any]:
-    run = ended.run
-    return {
-        "id": uuid5(run.id, f"{ended.state} {ended.attempts}"),
-        "organization_id": run.organization_id,
-        "user_id": run.user_id,
-        "event": f"run.{ended.state}",
-        "run_id": run.id,
-        "document_id": None if "text" in run.asked["source"] else run.document_id,  # a text is no document
-        "job_type": "",
-        "lane": lane(run.asked.get("priority", 0)),
-        "url": run.asked["callback_url"],
-    }
