@@ -76,6 +76,14 @@ def pages_folder(task: Task) -> str:
     return memory_blobs.folder(task.organization_id, task.document_id, expires_at) + "/pages"
 
 
+def originals_folder(task: Task) -> str:
+    """Where the original of the task's document goes; in memory for zero-log tasks."""
+    expires_at = expiry(task)
+    if expires_at is None:
+        return f"originals/{task.organization_id}"
+    return memory_blobs.folder(task.organization_id, task.document_id, expires_at)
+
+
 def failure(task_id: str, job_id: str, attempt: int) -> tuple[bytes, str]:
     """A fact, with its message id, by which a task is given up that nobody reported on in a usable way."""
     failed = Failure(code="worker_lost", message="No worker could do this.")

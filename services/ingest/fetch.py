@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from mesh.blobs import Blobs
 from mesh.errors import InvalidArgument, TooMuch
-from mesh.tasks import Report
+from mesh.tasks import Report, originals_folder
 from pagemesh.ingest.v1.fetch_pb2 import DocumentFetched
 from pagemesh.work.v1.work_pb2 import Task
 from services.ingest import upload
@@ -89,7 +89,7 @@ class Fetcher:
         wanted = task.fetch
         opened = self._s3 if wanted.WhichOneof("source") == "s3" else self._http
         async with opened(wanted.s3 or wanted.url, task.organization_id) as remote:
-            stored = await self._store(task.organization_id, remote, wanted.max_bytes)
+            stored = await self._store(originals_folder(task), remote, wanted.max_bytes)
         return DocumentFetched(
             storage_key=stored.key,
             sha256=stored.sha256,
@@ -98,11 +98,11 @@ class Fetcher:
             filename=upload.display_name(remote.filename),
         )
 
-    async def _store(self, organization_id: str, remote: Remote, max_bytes: int) -> upload.Stored:
+    async def _store(self, folder: str, remote: Remote, max_bytes: int) -> upload.Stored:
         if (remote.size or 0) > max_bytes:
             raise _too_large(max_bytes)
         try:
-            return await upload.store(self._blobs, f"originals/{organization_id}", remote.chunks, max_bytes)
+            return await upload.store(self._blobs, folder, remote.chunks, max_bytes)
         except TooMuch as error:
             raise _too_large(max_bytes) from error
         except InvalidArgument as error:

@@ -5,6 +5,7 @@ import hashlib
 import os
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +13,13 @@ import obstore
 import pytest
 from obstore.store import from_url
 
+from mesh import memory_blobs
 from mesh.addresses import Allowed
-from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.cancellations import Cancellations
 from mesh.outgoing import outgoing_client
+from mesh.storage import Storage
+from mesh.streams import ephemeral_fact_subject
 from mesh.tasks import give_up, handler
 from mesh.worker import Worker, WorkerSpec
 from pagemesh.ingest.v1.fetch_pb2 import DocumentFetched
@@ -40,8 +43,9 @@ OURS = str(uuid.uuid4())
 class Fetches:
     """The running worker and what is around it."""
 
-    def __init__(self, facts: Facts, origin: Origin, root: Path) -> None:
+    def __init__(self, facts: Facts, origin: Origin, root: Path, blobs: Storage) -> None:
         self.origin = origin
+        self.blobs = blobs
         self._facts = facts
         self._root = root
 
@@ -52,6 +56,21 @@ class Fetches:
         begun, fact = await self._facts.of(task)
         assert (False, DocumentFetched()) == (begun.last, begun.fetched)
         return fact
+
+    async def private(self, bus: Bus, url: str, expires_at: datetime) -> tuple[Task, Fact]:
+        """A zero-log task, and what comes of it."""
+        task = Task(job_id=str(uuid.uuid4()), document_id=str(uuid.uuid4()), organization_id=OURS)
+        task.expires_at.FromDatetime(expires_at)
+        task.fetch.CopyFrom(FetchTask(url=url, max_bytes=MIB))
+        told: asyncio.Queue[Fact] = asyncio.Queue()
+        subject = ephemeral_fact_subject("*", task.job_id)
+        listening = await bus.listen(subject, lambda _subject, payload: told.put_nowait(Fact.FromString(payload)))
+        await self._facts.put(task)
+        async with asyncio.timeout(10):
+            while not (fact := await told.get()).last:
+                pass
+        await listening.unsubscribe()
+        return task, fact
 
     async def failure(self, *args: Any, **more: Any) -> tuple[str, str]:
         """Code and message of a fetch that fails, after which nothing is stored that was not before."""
@@ -78,14 +97,15 @@ async def fetches(bus: Bus, facts: Facts, server_directory: Path, s3_environment
     rules = [S3Rule(bucket=BUCKET), S3Rule(bucket=BUCKET, prefix="shared/", organizations=(OURS,))]
     client = outgoing_client(allowed, 0.5)
     opener = S3Opener(rules, f"s3://{BUCKET}/own")
-    fetcher = Fetcher(Blobs(f"file://{root}"), HttpOpener(client, allowed), opener, SECONDS, (0.05,) * (TRIES - 1))
+    blobs = Storage(f"file://{root}", lambda: bus)
+    fetcher = Fetcher(blobs, HttpOpener(client, allowed), opener, SECONDS, (0.05,) * (TRIES - 1))
     spec = WorkerSpec(
         "fetch", handler(bus, "ingest", fetcher.fetch, await Cancellations.heard_by(bus)), give_up(bus, "ingest"), 8
     )
     worker = Worker(bus, spec)
     await worker.start()
     async with origin() as server:
-        yield Fetches(facts, server, root)
+        yield Fetches(facts, server, root, blobs)
     await worker.stop(0)
     await client.aclose()
 
@@ -114,6 +134,20 @@ async def test_what_a_url_names_is_stored(fetches: Fetches) -> None:
     assert fetched.storage_key.startswith(f"originals/{OURS}/")
     told = (fetched.sha256, fetched.size, fetched.mime_type, fetched.filename)
     assert (hashlib.sha256(PDF).hexdigest(), len(PDF), "application/pdf", "Bericht ü.pdf") == told
+
+
+async def test_zero_log_originals_are_in_memory_alone(fetches: Fetches, bus: Bus) -> None:
+    """Below their document, until that is forgotten; no file has them."""
+    before, url = fetches.stored(), fetches.origin.says("/private.pdf", response(PDF))
+    expires_at = datetime.now(UTC) + timedelta(seconds=60)
+    task, fact = await fetches.private(bus, url, expires_at)
+    folder = memory_blobs.folder(OURS, task.document_id, expires_at)
+    assert (True, PDF, "private.pdf") == (
+        fact.fetched.storage_key.startswith(f"{folder}/"),
+        await fetches.blobs.get(fact.fetched.storage_key),
+        fact.fetched.filename,
+    )
+    assert before == fetches.stored()
 
 
 async def test_the_path_names_what_the_server_does_not(fetches: Fetches) -> None:
