@@ -13,7 +13,7 @@ Zero-log work has streams of its own, in memory and bounded, whose messages all 
 
 | stream | subjects | what for |
 | --- | --- | --- |
-| WORK_EPHEMERAL | `zlwork.<kind>.<lane>.<job>` | as WORK |
+| WORK_EPHEMERAL | `zlwork.<kind>.<lane>.<job>` | as WORK; of kind `deliver` with the root for the job |
 | FACTS_EPHEMERAL | `zlfacts.<service>.<job>` | as FACTS |
 | EPHEMERAL | `ephemeral.<organization>.<root>.…` | what is known, pages, analyses and originals of one document |
 | IDEMPOTENCY_EPHEMERAL | `zlidempotency.<who>.<name>` | as IDEMPOTENCY |

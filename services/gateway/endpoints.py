@@ -110,6 +110,8 @@ class Endpoint(Generic[B, Q]):
     """Set where `?dry_run=true` has the call validated and estimated instead of carried out."""
     zero_log: Callable[[Any], Awaitable[ZeroLog | None]] | None = None
     """Set where work can be kept in memory alone: whether it is, of the call."""
+    remembered: Callable[[Any], Awaitable[ZeroLog | None]] | None = None
+    """Set where answers are about something that may be kept in memory alone: how such an answer is remembered."""
     counted: bool = True
     """Whether it counts against the limits, of the address when it is public."""
     within_plan: bool = True
@@ -164,6 +166,8 @@ class Desk:
         if call.zero_log is not None and call.zero_log.is_asked:
             zero_log.mark(request.scope)
         key = read_key(request.headers) if endpoint.keyed else None
+        if key is not None and endpoint.remembered is not None:
+            call = replace(call, zero_log=await endpoint.remembered(call))
         if endpoint.estimate is not None and query.dry_run:
             return valid(await endpoint.estimate(call))  # never remembered: it made nothing
         return await (endpoint.handler(call) if key is None else self._once(endpoint, call, key, raw))

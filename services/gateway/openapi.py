@@ -27,7 +27,7 @@ _JSON = "application/json"
 _KEY = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"  # HTTP takes blanks around a value away
 _NO_QUERY = (NoQuery, LooseQuery)
 _PARAMETER = re.compile(r"{(\w+)}")
-_MAY_EXPIRE = {"document_id", "job_id", "task_id"}
+_MAY_EXPIRE = {"document_id", "job_id", "run_id", "task_id"}
 
 
 def with_documents(endpoints: Sequence[AnyEndpoint]) -> list[AnyEndpoint]:

@@ -109,7 +109,7 @@ class Gateway:
             Pages(neighbours),
             Jobs(neighbours, self.feed, access),
             Analyses(neighbours, self.feed, callbacks, zero_log),
-            JobControl(neighbours, self.feed),
+            JobControl(neighbours, self.feed, zero_log),
             Webhooks(neighbours, callbacks),
             Tasks(neighbours, organizations, acceptance, self.feed, access, zero_log),
             Templates(neighbours),

@@ -70,7 +70,7 @@ class Control:
             job, document = await _locked(tables, job_id)
             if is_repeat and job.state != "failed" and job.attempts > 1:
                 return job
-            _check_retriable(job, document)
+            check_retriable(job, document)
             if job.reads and not pipeline.was_read(job):
                 await tables.pages.forget_failed(document.id)
             wanted = pipeline.retried(job, document.state)
@@ -124,7 +124,8 @@ async def _locked(tables: Transaction, job_id: UUID) -> tuple[JobRecord, Documen
     return (await tables.jobs.lock([job_id]))[job_id]
 
 
-def _check_retriable(job: JobRecord, document: DocumentRecord) -> None:
+def check_retriable(job: JobRecord, document: DocumentRecord) -> None:
+    """Raises IllegalState for a job that did not fail, or has nothing to analyse."""
     if job.state != "failed":
         raise IllegalState("Only a failed job can be tried again.", state=job.state)
     if job.type == "analysis" and document.state == "failed":

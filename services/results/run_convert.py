@@ -1,5 +1,7 @@
 """Runs as messages."""
 
+from collections.abc import Iterable
+
 from google.protobuf.json_format import ParseDict
 
 from pagemesh.results.v1.job_pb2 import JobResult
@@ -35,10 +37,19 @@ def run_message(view: RunView) -> Run:
     return run
 
 
-def result_message(document: DocumentRecord, reading: JobRecord, analyses: list[AnalysisRecord]) -> RunResult:
-    """What came of a run, but for what its pages tell."""
+def result_message(
+    document: DocumentRecord,
+    reading: JobRecord | None,
+    analyses: Iterable[AnalysisRecord],
+    language: str,
+    engines: Iterable[str],
+) -> RunResult:
+    """What came of a run; of pages in that language, read by those engines."""
+    result = (reading and reading.result) or {}
     return RunResult(
         document=convert.document_message(document),
-        reading=ParseDict(reading.result or {}, JobResult(), ignore_unknown_fields=True),
+        reading=ParseDict(result, JobResult(), ignore_unknown_fields=True),
         analyses=[convert.analysis_message(one) for one in analyses],
+        language=language,
+        engines=engines,
     )

@@ -8,7 +8,7 @@ from services.results.planning import RunPlan, taken
 from services.results.records import JobRecord
 from services.results.run_convert import result_message, run_message
 from services.results.runs import RunRecord, RunView
-from services.results.store import Store
+from services.results.store import Store, Transaction
 
 
 class RunReader:
@@ -56,16 +56,20 @@ class RunReader:
         run, ids = view.run, {job.id for job in view.jobs}
         async with self._store.reading() as tables:
             document = await tables.documents.get(run.organization_id, run.document_id, None, hidden=True)
-            reading = await tables.jobs.reading(run.organization_id, run.document_id)
-            language = await tables.pages.language(run.document_id)
-            engines = await tables.pages.engines(run.document_id)
+            reading, language, engines = await how_read(tables, run)
             analyses = await tables.analyses.list(run.document_id, "") if ids else []
         if document is None or reading is None:  # it was deleted in between
             return None
-        result = result_message(document, reading, [one for one in analyses if one.job_id in ids])
-        result.language = language
-        result.engines.extend(engines)
-        return result
+        return result_message(document, reading, [one for one in analyses if one.job_id in ids], language, engines)
+
+
+async def how_read(tables: Transaction, run: RunRecord) -> tuple[JobRecord | None, str, list[str]]:
+    """The job that reads a run's document, the language of most pages, and what engines read them."""
+    return (
+        await tables.jobs.reading(run.organization_id, run.document_id),
+        await tables.pages.language(run.document_id),
+        await tables.pages.engines(run.document_id),
+    )
 
 
 def _view(run: RunRecord, jobs: list[JobRecord]) -> RunView:

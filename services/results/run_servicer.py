@@ -1,8 +1,9 @@
 """Runs: proto ⇄ domain; the caller's organization is always the token's."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -10,10 +11,12 @@ import grpc
 
 from mesh import identity, scopes
 from mesh.bus import Bus
+from mesh.errors import NotFound
 from mesh.ids import to_uuid
 from mesh.streams import status_subject
 from pagemesh.results.v1 import runs_pb2 as pb
 from pagemesh.results.v1.runs_pb2_grpc import RunServiceServicer
+from services.results.ephemeral.runs import EphemeralRuns
 from services.results.fields import choice, wait, window
 from services.results.run_convert import run_message
 from services.results.run_reading import RunReader
@@ -21,6 +24,7 @@ from services.results.run_submission import RunSubmission
 from services.results.runs import RunView
 from services.results.sharing import Sharing
 from services.results.store import Store
+from services.results.tombstones import in_memory
 
 if TYPE_CHECKING:
     Context = grpc.aio.ServicerContext[Any, Any]
@@ -31,8 +35,11 @@ _WATCH_SECONDS = 2.0
 class RunServicer(RunServiceServicer):
     """Runs."""
 
-    def __init__(self, store: Store, submission: RunSubmission, bus: Bus, sharing: Sharing) -> None:
+    def __init__(
+        self, store: Store, submission: RunSubmission, bus: Bus, sharing: Sharing, in_memory: EphemeralRuns
+    ) -> None:
         self._store = store
+        self._in_memory = in_memory
         self._runs = RunReader(store)
         self._submission = submission
         self._bus = bus
@@ -45,12 +52,12 @@ class RunServicer(RunServiceServicer):
 
     async def SubmitRun(self, request: pb.SubmitRunRequest, context: "Context") -> pb.SubmitRunResponse:
         """See the proto."""
-        plan = await self._submission.submit(identity.current(), request, await self._sharing.owner())
-        return pb.SubmitRunResponse(run=await self._runs.recorded(plan))
+        run = await self._submission.submit(identity.current(), request, await self._sharing.owner())
+        return pb.SubmitRunResponse(run=run)
 
     async def GetRun(self, request: pb.GetRunRequest, context: "Context") -> pb.GetRunResponse:
         """See the proto."""
-        return pb.GetRunResponse(run=await self._runs.message(await self._view(request.run_id)))
+        return pb.GetRunResponse(run=await (await self._found(request.run_id)).message())
 
     async def ListRuns(self, request: pb.ListRunsRequest, context: "Context") -> pb.ListRunsResponse:
         """See the proto."""
@@ -61,7 +68,7 @@ class RunServicer(RunServiceServicer):
 
     async def WatchRun(self, request: pb.WatchRunRequest, context: "Context") -> AsyncIterator[pb.WatchRunResponse]:
         """See the proto."""
-        view, revision = await self._view(request.run_id), 0
+        view, revision = (await self._found(request.run_id)).view, 0
         changed = asyncio.Event()
         async with AsyncExitStack() as listening:
             for job in view.jobs:
@@ -69,20 +76,26 @@ class RunServicer(RunServiceServicer):
                 heard = await self._bus.listen(subject, lambda _subject, _payload: changed.set())
                 listening.push_async_callback(heard.unsubscribe)
             while True:
-                view = await self._view(request.run_id)
-                if view.revision > revision:
-                    revision = view.revision
-                    yield pb.WatchRunResponse(run=await self._runs.message(view))
-                if view.ended or self._closing:
+                found = await self._found(request.run_id)
+                if found.view.revision > revision:
+                    revision = found.view.revision
+                    yield pb.WatchRunResponse(run=await found.message())
+                if found.view.ended or self._closing:
                     return
                 # Status may get lost with the broker; looking now and then costs little.
                 await wait(changed, _WATCH_SECONDS)
 
     async def CancelRun(self, request: pb.CancelRunRequest, context: "Context") -> pb.CancelRunResponse:
         """See the proto."""
-        view = await self._view(request.run_id)
-        await self._submission.cancel(view)
-        return pb.CancelRunResponse(run=run_message(await self._view(request.run_id)))
+        found = await self._found(request.run_id)
+        if found.is_in_memory:
+            owner = await self._sharing.owner()
+            await self._in_memory.cancel(_organization(), found.view.run.id, owner)
+        else:
+            await self._submission.cancel(found.view)
+        run = await (await self._found(request.run_id)).message()
+        run.ClearField("result")
+        return pb.CancelRunResponse(run=run)
 
     async def GetQueue(self, request: pb.GetQueueRequest, context: "Context") -> pb.GetQueueResponse:
         """See the proto."""
@@ -92,12 +105,31 @@ class RunServicer(RunServiceServicer):
             kinds=[pb.QueuedWork(kind=one.kind, depth=one.depth, oldest_age_ms=one.oldest_age_ms) for one in kinds]
         )
 
-    async def _view(self, run_id: str) -> RunView:
+    async def _found(self, run_id: str) -> "_Found":
         """The run, which its caller may see."""
-        view = await self._runs.get(_organization(), to_uuid(run_id, "run_id"), await self._sharing.owner())
-        if view.run.asked.get("analyses"):
+        found = await self._look(to_uuid(run_id, "run_id"), await self._sharing.owner())
+        if found.view.run.asked.get("analyses"):
             scopes.require(identity.current(), "enrichment.read")
-        return view
+        return found
+
+    async def _look(self, run_id: UUID, owner: UUID | None) -> "_Found":
+        try:
+            view = await self._runs.get(_organization(), run_id, owner)
+        except NotFound:
+            asking = self._in_memory.get(_organization(), run_id, owner)
+            state, kept = await in_memory(asking, self._store, _organization(), run_id, owner, "run")
+            return _Found(state.view(kept), lambda: self._in_memory.message(state, kept), is_in_memory=True)
+        return _Found(view, lambda: self._runs.message(view))
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A run, wherever it is kept."""
+
+    view: RunView
+    message: Callable[[], Awaitable[pb.Run]]
+    """The run for its caller, once completed with its result."""
+    is_in_memory: bool = False
 
 
 def _organization() -> UUID:

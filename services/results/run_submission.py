@@ -1,6 +1,8 @@
 """Runs that begin with something to be fetched, or with a document that is there; and their ends by a person."""
 
 import re
+from contextlib import suppress
+from datetime import datetime
 from typing import Literal
 from uuid import UUID, uuid5
 
@@ -14,13 +16,17 @@ from pagemesh.results.v1.runs_pb2 import Run, RunSource, SubmitRunRequest
 from pagemesh.work.v1.fetch_pb2 import FetchTask
 from services.results import convert
 from services.results.control import Control
+from services.results.ephemeral import expiry_of
+from services.results.ephemeral.runs import EphemeralRuns
 from services.results.originals import suggested_name, unfetched_document
 from services.results.outbox import Outbox
 from services.results.planning import Planner, RunPlan
-from services.results.records import JobRecord
+from services.results.records import DocumentRecord, JobRecord
+from services.results.run_reading import RunReader
 from services.results.runs import RunView
 from services.results.store import Store
 from services.results.submission import Submission
+from services.results.tombstones import in_memory
 
 _S3 = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/[^\x00-\x1f\x7f]{1,1024}")
 
@@ -35,42 +41,59 @@ class RunSubmission:
         outbox: Outbox,
         control: Control,
         planner: Planner,
+        in_memory: EphemeralRuns,
     ) -> None:
         self._store = store
+        self._runs = RunReader(store)
+        self._in_memory = in_memory
         self._submission = submission
         self._outbox = outbox
         self._control = control
         self._planner = planner
 
-    async def submit(self, caller: Identity, request: SubmitRunRequest, owner: UUID | None) -> RunPlan:
-        """Records a run; for a repeat nothing. With an owner a document that is there has to be theirs.
+    async def submit(self, caller: Identity, request: SubmitRunRequest, owner: UUID | None) -> Run:
+        """Starts a run; a repeat answers what the first one made. With an owner a document has to be theirs.
 
-        Raises InvalidArgument naming the field, NotFound, IllegalState when the document could not be read, Forbidden,
-        Unavailable.
+        Raises InvalidArgument naming the field, NotFound, IllegalState when the document could not be read or the id
+        belongs to another run, Forbidden, Unavailable.
         """
         kind = request.WhichOneof("source")
         if kind is None:
             raise InvalidArgument("A run begins with something.", field="source")
+        expires_at = expiry_of(request.zero_log) if request.HasField("zero_log") else None
         if kind == "document_id":
             if request.analyses:
                 scopes.require(caller, "enrichment.write")
             document_id = to_uuid(request.document_id, "source.document_id")
-            plan = self._planner.plan(caller, request.id, _wanted(request, kind), document_id)
-            await self._work_on(plan, owner)
-            return plan
+            return await self._of_document(self._plan(caller, request, kind, document_id), owner, expires_at)
         fetch = self._fetch(request)
         document_id = uuid5(owned(caller.organization_id, request.id, "id"), "document")
-        plan = self._planner.plan(caller, request.id, _wanted(request, kind), document_id)
-        await self._begin(caller, plan, request, fetch)
-        return plan
+        plan = self._plan(caller, request, kind, document_id)
+        document, job = _unfetched(caller, plan, request, fetch)
+        if expires_at is not None:
+            return await self._in_memory.fetch(document, job, plan, expires_at)
+        await self._submission.begin(document, job, run=plan)
+        return await self._runs.recorded(plan)
 
     async def cancel(self, view: RunView) -> None:
         """Cancels what has not ended of a run. Raises IllegalState when all of it has."""
-        is_own = view.run.asked["source"].get("document_id") is None  # else others wait for the reading too
-        readings = [job.id for job in view.jobs if job.reads and is_own]
+        readings = [job.id for job in view.jobs if job.reads and view.is_own]
         others = [job.id for job in view.jobs if not job.reads]
         if not await self._control.cancel_all(readings, others):
             raise IllegalState("The run has ended, or only waits for its document.", state=view.state)
+
+    def _plan(
+        self, caller: Identity, request: SubmitRunRequest, kind: Literal["url", "s3", "document_id"], document_id: UUID
+    ) -> RunPlan:
+        return self._planner.plan(caller, request.id, _wanted(request, kind), document_id)
+
+    async def _of_document(self, plan: RunPlan, owner: UUID | None, expires_at: datetime | None) -> Run:
+        if expires_at is None:
+            with suppress(NotFound):
+                await self._work_on(plan, owner)
+                return await self._runs.recorded(plan)
+        asking = self._in_memory.work_on(plan, owner, expires_at)
+        return await in_memory(asking, self._store, plan.run.organization_id, plan.run.document_id, owner)
 
     async def _work_on(self, plan: RunPlan, owner: UUID | None) -> None:
         run, headers = plan.run, context.outgoing_headers()
@@ -85,21 +108,6 @@ class RunSubmission:
             tasks = await plan.insert(tables, document, reading, headers)
         self._outbox.hand_out(tasks)
 
-    async def _begin(self, caller: Identity, plan: RunPlan, request: SubmitRunRequest, fetch: FetchTask) -> None:
-        name = suggested_name(fetch.url or fetch.s3)
-        document = unfetched_document(caller, plan.run.document_id, name)
-        asked = MessageToDict(fetch, preserving_proto_field_name=True)
-        job = JobRecord(
-            id=uuid5(plan.run.id, "job"),
-            organization_id=document.organization_id,
-            user_id=document.user_id,
-            document_id=document.id,
-            type="text_extraction",
-            priority=request.priority,
-            config=convert.config_record(request.job) | {"fetch": asked},
-        )
-        await self._submission.begin(document, job, run=plan)
-
     def _fetch(self, request: SubmitRunRequest) -> FetchTask:
         if request.max_bytes <= 0:
             raise InvalidArgument("max_bytes is not acceptable.", field="max_bytes")
@@ -111,6 +119,24 @@ class RunSubmission:
         if not _S3.fullmatch(request.s3):
             raise InvalidArgument("This is no s3://bucket/key.", field="source.s3")
         return FetchTask(s3=request.s3, max_bytes=request.max_bytes)
+
+
+def _unfetched(
+    caller: Identity, plan: RunPlan, request: SubmitRunRequest, fetch: FetchTask
+) -> tuple[DocumentRecord, JobRecord]:
+    """The document that is to be fetched, and the job that does it."""
+    document = unfetched_document(caller, plan.run.document_id, suggested_name(fetch.url or fetch.s3))
+    asked = MessageToDict(fetch, preserving_proto_field_name=True)
+    job = JobRecord(
+        id=uuid5(plan.run.id, "job"),
+        organization_id=document.organization_id,
+        user_id=document.user_id,
+        document_id=document.id,
+        type="text_extraction",
+        priority=request.priority,
+        config=convert.config_record(request.job) | {"fetch": asked},
+    )
+    return document, job
 
 
 def _wanted(request: SubmitRunRequest, kind: Literal["url", "s3", "document_id"]) -> Run:

@@ -52,6 +52,11 @@ class RunView:
         return state_of(self.jobs)
 
     @property
+    def is_own(self) -> bool:
+        """Its document is read for it alone; that of one that was there may be waited for by others."""
+        return "document_id" not in self.run.asked["source"]
+
+    @property
     def ended(self) -> bool:
         """Nothing changes it any more."""
         return all(job.ended for job in self.jobs)

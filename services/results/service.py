@@ -32,7 +32,6 @@ from services.results.ephemeral.intake import EphemeralIntake
 from services.results.ephemeral.memory import Memory
 from services.results.ephemeral.reading import EphemeralWork
 from services.results.ephemeral.recording import Recording as EphemeralRecording
-from services.results.ephemeral.submission import EphemeralSubmission
 from services.results.erasure_servicer import ErasureServicer
 from services.results.forecast import Forecast
 from services.results.hiding import Aftermath
@@ -73,16 +72,17 @@ async def serve(settings: ResultsSettings, stop: asyncio.Event) -> None:
     auth = client.connect(settings.auth_url, settings)
     sharing = Sharing(OrganizationServiceStub(auth))
     await bus.listen(identity_subject("organization_changed"), sharing.on_message)
-    webhooks = WebhookService(bus, store, sharing, settings)
+    memory = Memory(bus, blobs)
+    webhooks = WebhookService(bus, store, memory, sharing, settings)
     submission = Submission(store, blobs, outbox, status, forecast, webhooks.callbacks)
     planner = Planner(Allowed.parse(settings.allowed_private_networks), webhooks.callbacks)
     sweeping = Sweeping.build(settings, store, blobs, bus, Aftermath(status, stopping), auth)
-    memory = Memory(bus, blobs)
     in_memory = EphemeralWork(store, memory, status, stopping, sweeping.erasure.record)
     recording = EphemeralRecording(bus, store, memory, status)
-    ephemeral = Ephemeral(EphemeralSubmission(store, memory, recording), in_memory, stopping)
+    ephemeral = Ephemeral.over(store, memory, recording, stopping, in_memory, webhooks.callbacks)
     jobs = JobServicer(store, submission, control, planner, bus, sealer, sharing, ephemeral)
-    runs = RunServicer(store, RunSubmission(store, submission, outbox, control, planner), bus, sharing)
+    run_submission = RunSubmission(store, submission, outbox, control, planner, ephemeral.runs)
+    runs = RunServicer(store, run_submission, bus, sharing, ephemeral.runs)
     intake = Intake(bus, store, blobs, outbox, status, forecast)
     ephemeral_intake = EphemeralIntake(bus, store, blobs, outbox, status, forecast, recording)
     loops = [

@@ -12,7 +12,7 @@ import grpc
 from mesh import identity
 from mesh.blobs import Blobs
 from mesh.bus import Bus
-from mesh.errors import IllegalState, InvalidArgument, NotFound
+from mesh.errors import InvalidArgument, NotFound
 from mesh.ids import owned, to_uuid
 from mesh.seal import Sealer
 from mesh.streams import status_subject
@@ -90,11 +90,10 @@ class JobServicer(JobServiceServicer):
         document.hidden = kind in pipeline.HIDING or request.run.HasField("text")
         job = _new_job(caller, request.job_id, document.id, kind, request.priority)
         job.config = convert.config_record(request.config)
-        if request.HasField("zero_log"):
-            _refuse_run(request)
-            expires_at = expiry_of(request.zero_log, request.document)
-            return await self._ephemeral.read(document, job, expires_at, self._arrived(request))
         plan = self._planner.sent(caller, request, document.id)
+        if request.HasField("zero_log"):
+            expires_at = expiry_of(request.zero_log, request.document)
+            return await self._ephemeral.read(document, job, expires_at, self._arrived(request), plan)
         document, job = await self._submission.read(document, job, self._arrived(request), plan)
         response = pb.SubmitJobResponse(document=convert.document_message(document), job=convert.job_message(job))
         if plan:
@@ -175,8 +174,8 @@ class JobServicer(JobServiceServicer):
         try:
             job = await self._control.retry(_organization(), job_id, owner, request.is_repeat)
         except NotFound:
-            state = JobState.Name((await self._in_memory(job_id, owner)).state).removeprefix("JOB_STATE_").lower()
-            raise IllegalState("Zero-log work is not tried again: send it anew.", state=state) from None
+            await self._in_memory(job_id, owner)
+            return RetryJobResponse(job=await self._ephemeral.retry(_organization(), job_id, owner, request.is_repeat))
         return RetryJobResponse(job=convert.job_message(job))
 
     async def _job(self, job_id: str) -> Job:
@@ -368,11 +367,6 @@ def _new_job(caller: identity.Identity, job_id: str, document_id: UUID, kind: st
         priority=priority,
         config={},
     )
-
-
-def _refuse_run(request: pb.SubmitJobRequest) -> None:
-    if request.HasField("run"):
-        raise InvalidArgument("Runs are recorded: zero-log work is none.", field="zero_log")
 
 
 def _reading_kind(number: "JobType.ValueType") -> str:

@@ -29,9 +29,14 @@ def steady_id(job_id: UUID, wanted: NewTask) -> UUID:
 def ephemeral_task(job: JobRecord, document: DocumentRecord, wanted: NewTask, expires_at: datetime) -> Task:
     """A zero-log task, which nobody records."""
     task = _task(job, document, wanted, steady_id(job.id, wanted))
-    task.attempt = 1
+    task.attempt = attempt_of(job)
     task.expires_at.FromDatetime(expires_at)
     return task
+
+
+def attempt_of(job: JobRecord) -> int:
+    """Which try of a zero-log job tasks are of that are made now."""
+    return max(1, job.attempts)
 
 
 def _assignment(job: JobRecord, document: DocumentRecord, wanted: NewTask) -> TaskRecord:

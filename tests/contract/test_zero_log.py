@@ -15,6 +15,7 @@ import pytest
 from pydantic import SecretStr
 
 from mesh import db, memory_blobs, pages
+from mesh.addresses import Allowed
 from mesh.bus import Bus
 from mesh.errors import IllegalState, InvalidArgument, NotFound
 from mesh.seal import ARRIVAL_SEAL, Sealer
@@ -36,7 +37,6 @@ from services.results.ephemeral import Ephemeral
 from services.results.ephemeral.memory import Memory
 from services.results.ephemeral.reading import EphemeralWork
 from services.results.ephemeral.recording import Recording
-from services.results.ephemeral.submission import EphemeralSubmission
 from services.results.service import serve
 from services.results.settings import ResultsSettings
 from services.results.status import StatusFeed
@@ -44,6 +44,8 @@ from services.results.stopping import Stopping
 from services.results.store import Store
 from services.results.store.database import SCHEMA
 from services.results.tombstones import Tombstone
+from services.results.webhooks.callbacks import Callbacks
+from services.results.webhooks.secrets import Secrets
 from tests.support.broker import eventually
 from tests.support.services import ARRIVAL_SECRET, Caller, Hands, Held, running
 
@@ -61,6 +63,7 @@ class Mesh:
     """The running service, its workers, and what is behind it."""
 
     def __init__(self, channel: Any, hands: Hands, blobs: Storage, url: str) -> None:
+        self.channel = channel
         self.jobs = JobServiceStub(channel)
         self.documents = DocumentServiceStub(channel)
         self.hands = hands
@@ -113,7 +116,8 @@ class Mesh:
         memory, status = Memory(bus, self.blobs), StatusFeed(bus)
         stopping, recording = Stopping(bus, store), Recording(bus, store, memory, status)
         work = EphemeralWork(store, memory, status, stopping, partial(_record, store))
-        yield Ephemeral(EphemeralSubmission(store, memory, recording), work, stopping)
+        callbacks = Callbacks(Allowed.parse(""), Secrets(""))
+        yield Ephemeral.over(store, memory, recording, stopping, work, callbacks)
         await stopping.finish()
         await store.close()
 
@@ -188,8 +192,15 @@ async def mesh(
     common: dict[str, Any], fresh_database: Callable[[], str], server_directory: Path, bus: Bus
 ) -> AsyncIterator[Mesh]:
     """The running service with workers."""
-    url = fresh_database()
-    settings = ResultsSettings(listen=f"unix:{server_directory}/zl.sock", database_url=SecretStr(url), **common)
+    async with meshed(common, fresh_database(), server_directory, bus) as mesh:
+        yield mesh
+
+
+@asynccontextmanager
+async def meshed(common: dict[str, Any], url: str, directory: Path, bus: Bus, **more: Any) -> AsyncIterator[Mesh]:
+    """The running service with workers, inside the block."""
+    listen = f"unix:{directory}/{uuid.uuid4().hex[:8]}.sock"
+    settings = ResultsSettings(listen=listen, database_url=SecretStr(url), **common, **more)
     hands = Hands(bus)
     async with running(serve, settings) as channel:
         await hands.start()

@@ -2,80 +2,29 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 
 import httpx
 import nats
 import pytest
-from reportlab.lib.pagesizes import A4
-from reportlab.lib.utils import ImageReader
-from reportlab.pdfgen.canvas import Canvas
 
 from cli import nats as broker
-from cli.background import NO_LIMITS, Background, background_stack
 from tests.support import documents
-from tests.support.broker import eventually
 from tests.support.canaries import Canaries
 from tests.support.client import TERMINAL, ApiClient, Json
-from tests.support.span_collector import span_collector
+from tests.support.watched import STREAMS, Watched, kept_secret, planted, watched_stack
 
 ZERO_LOG = {"X-Zero-Log": "true"}
-STREAMS = ("EPHEMERAL", "WORK_EPHEMERAL", "FACTS_EPHEMERAL", "IDEMPOTENCY_EPHEMERAL")
 UPLOAD = "/api/v1/documents/upload"
-SPANS_MS = "100"
-
-
-@dataclass
-class Watched:
-    """A stack whose files, logs, spans and metrics are all below one directory."""
-
-    stack: Background
-    root: Path
-    canaries: Canaries = field(default_factory=Canaries)
-
-    async def found(self) -> set[str]:
-        """Canaries that are anywhere in what was kept, told, traced or measured."""
-        await asyncio.sleep(3 * int(SPANS_MS) / 1_000)
-        async with httpx.AsyncClient() as client:
-            for name, port in self.stack.state.ports.items():
-                if name.startswith("metrics."):
-                    answer = await client.get(f"http://127.0.0.1:{port}/metrics")
-                    (self.root / "captured" / f"{name}.txt").write_bytes(answer.content)
-        return await asyncio.to_thread(self.canaries.found, self.root)
-
-    async def held(self) -> dict[str, int]:
-        """Bytes of zero-log work that the broker holds, by stream."""
-        layout = self.stack.layout
-        connection = await nats.connect(broker.url(self.stack.state.ports["nats"], layout.secret("nats")))
-        try:
-            manager = connection.jsm()
-            return {name: (await manager.stream_info(name)).state.bytes for name in STREAMS}
-        finally:
-            await connection.close()
 
 
 @pytest.fixture(scope="module")
 def watched(server_directory: Path) -> Iterator[Watched]:
     """A running stack, with everything below one directory, temporary files too."""
-    root = server_directory / "zl"
-    for name in ("tmp", "home", "captured"):
-        (root / name).mkdir(parents=True)
-    with span_collector(root / "captured" / "spans") as endpoint:
-        environ = {
-            **NO_LIMITS,
-            "TMPDIR": str(root / "tmp"),
-            "HOME": str(root / "home"),
-            "PAGEMESH_OTLP_ENDPOINT": endpoint,
-            "OTEL_BSP_SCHEDULE_DELAY": SPANS_MS,
-            "PAGEMESH_LOG_LEVEL": "DEBUG",
-            "PAGEMESH_ZERO_LOG_MIN_SECONDS": "1",
-        }
-        with background_stack(root / "data", environ, quiet=True) as stack:
-            yield Watched(stack, root)
+    with watched_stack(server_directory / "zl", {"PAGEMESH_ZERO_LOG_MIN_SECONDS": "1"}) as watched:
+        yield watched
 
 
 @pytest.fixture
@@ -84,27 +33,6 @@ async def client(watched: Watched) -> AsyncIterator[ApiClient]:
     client = await ApiClient(watched.stack.url).register()
     yield client
     await client.close()
-
-
-def planted(canaries: Canaries, pages: int = 1) -> bytes:
-    """A PDF with a canary in its title, one in its text, and one in the pictures of scanned pages."""
-    output = BytesIO()
-    canvas = Canvas(output, pagesize=A4)
-    canvas.setTitle(canaries.word("title"))
-    canvas.drawString(72, 700, canaries.word("text"))
-    canvas.showPage()
-    for _ in range(pages):
-        canvas.drawImage(ImageReader(BytesIO(documents.jpeg(canaries.words["scan"]))), 0, 0, *A4)
-        canvas.showPage()
-    canvas.save()
-    return output.getvalue()
-
-
-def kept_secret(answer: httpx.Response) -> httpx.Response:
-    """The answer, which says that it is about zero-log work."""
-    said = (answer.headers.get("x-zero-log"), answer.headers.get("cache-control"))
-    assert ("true", "no-store") == said, (answer.request.url, answer.status_code, said)
-    return answer
 
 
 async def upload(
@@ -319,9 +247,11 @@ async def test_the_search_finds_what_is_kept(watched: Watched, client: ApiClient
     canaries = watched.canaries
     name, prompt = f"{canaries.words['name']}.pdf", f"What of {canaries.words['prompt']}?"
     content = canaries.pdf("lasting", planted(canaries))
-    body, _ = await upload(client, name, content, {}, analysis_type="question_answering", prompt=prompt)
+    form = {"analysis_type": "question_answering", "prompt": prompt}
+    form["callback_url"] = f"https://example.org/{canaries.word('hook')}"
+    body, _ = await upload(client, name, content, {}, **form)
     await client.ended(body["job_id"])
-    assert {"text", "scan", "title", "name", "prompt", "lasting"} == await watched.found()
+    assert {"text", "scan", "title", "name", "prompt", "lasting", "hook"} == await watched.found()
 
 
 async def test_services_may_die_in_between(watched: Watched, client: ApiClient) -> None:
@@ -336,20 +266,8 @@ async def test_services_may_die_in_between(watched: Watched, client: ApiClient) 
 
     watched.stack.kill("nats")
     one = f"/api/v1/documents/{body['id']}"
-    lost = await until(client, one, lambda answer: answer.status_code == 410)
+    lost = await client.until(one, lambda answer: answer.status_code == 410)
     assert (410, "ephemeral_lost") == (kept_secret(lost).status_code, lost.json()["error"])
     again = await client.http.post(UPLOAD, **form)  # type: ignore[arg-type]  # by name
     assert (201, body["id"]) == (again.status_code, again.json()["id"]), again.text
-    await until(client, one, lambda answer: answer.json().get("status") == "completed")
-
-
-async def until(client: ApiClient, path: str, is_so: Callable[[httpx.Response], bool]) -> httpx.Response:
-    """The first answer that is so."""
-    answers: list[httpx.Response] = []
-
-    async def is_so_now() -> bool:
-        answers.append(await client.http.get(path))
-        return is_so(answers[-1])
-
-    await eventually(is_so_now, within=60)
-    return answers[-1]
+    await client.until(one, lambda answer: answer.json().get("status") == "completed")

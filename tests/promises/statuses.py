@@ -300,6 +300,13 @@ async def run_of_nothing(scene: Scene, operation: Operation) -> httpx.Response:
     return await scene.attacker.person.http.post(operation.path, json=body)
 
 
+async def run_of_what_expired(scene: Scene, operation: Operation) -> httpx.Response:
+    """On a document whose time was up."""
+    document_id, owner = str(uuid.uuid4()), scene.attacker.person
+    await scene.world.record.note_expired(document_id, owner.organization_id, owner.user_id)
+    return await owner.http.post(operation.path, json={"source": {"document_id": document_id}})
+
+
 async def longer_than_any_text(scene: Scene, operation: Operation) -> httpx.Response:
     """A body in which the longest text would fit more than once."""
     content = b'{"text": "' + b" " * (14 << 20) + b'"}'
@@ -338,6 +345,7 @@ SPECIFIC: dict[tuple[str, int], Recipe] = {
     ("GET /api/v1/documents/{document_id}/download", 409): not_fetched_yet,
     ("DELETE /api/v1/tasks/{task_id}", 202): unfinished_task,
     ("POST /api/v1/runs", 404): run_of_nothing,
+    ("POST /api/v1/runs", 410): run_of_what_expired,
     ("POST /api/v1/runs", 413): longer_than_any_text,
     ("POST /api/v1/tasks", 413): longer_than_any_text,
     ("POST /api/v1/tasks/file", 413): larger_than_allowed,

@@ -3,6 +3,7 @@
 import asyncio
 import time
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -59,6 +60,16 @@ class ApiClient:
             if job["status"] in TERMINAL:
                 return job
             assert time.monotonic() < ends, f"not ended within {within:g} s: {job}"
+            await asyncio.sleep(0.05)
+
+    async def until(self, path: str, is_so: Callable[[httpx.Response], bool], within: float = 60.0) -> httpx.Response:
+        """The first answer that is so."""
+        ends = time.monotonic() + within
+        while True:
+            answer = await self.http.get(path)
+            if is_so(answer):
+                return answer
+            assert time.monotonic() < ends, f"{path}: {answer.status_code} {answer.text}"
             await asyncio.sleep(0.05)
 
     async def close(self) -> None:

@@ -24,10 +24,12 @@ from mesh.streams import (
 from pagemesh.analysis.v1.analysis_pb2 import AnalysisOutcome
 from pagemesh.results.v1.outcome_pb2 import PageOutcome
 from services.results import convert
-from services.results.ephemeral.state import State, packed, unpacked
+from services.results.ephemeral.packing import packed, unpacked
+from services.results.ephemeral.state import State
 from services.results.records import PageRecord, Problem
 
 _AT_ONCE = 16
+_KINDS = ("fetch", "inspect", "extract", "ocr", "analyze")
 
 
 @dataclass(frozen=True)
@@ -108,14 +110,24 @@ class Memory:
 
         Answers how many messages it was.
         """
-        await self.drop_work(jobs)
+        await self._drop(["*"], jobs)
+        await erase(self._bus, ephemeral_work_subject("*", "*", str(root_id)), WORK_EPHEMERAL)
         return await erase(self._bus, _subject(organization_id, root_id, ">"))
 
     async def drop_work(self, jobs: Iterable[UUID]) -> None:
-        """Erases what waits to be done, or to be taken in, for jobs."""
+        """Erases what waits to be done, or to be taken in, for jobs; not what somebody is to be told."""
+        await self._drop(_KINDS, jobs)
+
+    async def _drop(self, kinds: Sequence[str], jobs: Iterable[UUID]) -> None:
         for job_id in jobs:
-            await erase(self._bus, ephemeral_work_subject("*", "*", str(job_id)), WORK_EPHEMERAL)
+            for kind in kinds:
+                await erase(self._bus, ephemeral_work_subject(kind, "*", str(job_id)), WORK_EPHEMERAL)
             await erase(self._bus, ephemeral_fact_subject("*", str(job_id)), FACTS_EPHEMERAL)
+
+    async def reopen(self, state: State, numbers: Iterable[int]) -> None:
+        """Forgets pages that could not be read, so that they can be settled again."""
+        for number in numbers:
+            await erase(self._bus, _subject(state.document.organization_id, state.root_id, f"page.{number}"))
 
     async def _first(self, subject: str, payload: bytes, expires_at: datetime) -> bytes:
         """What is kept under the subject: the payload, unless something was there before."""

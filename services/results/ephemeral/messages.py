@@ -5,18 +5,24 @@ from uuid import UUID
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from mesh.errors import NotFound
 from pagemesh.results.v1.analysis_pb2 import Analysis
 from pagemesh.results.v1.job_pb2 import Document, Job, JobState, JobType
 from pagemesh.results.v1.outcome_pb2 import Failure
 from services.results import convert
 from services.results.ephemeral.memory import Made
 from services.results.ephemeral.state import State
-from services.results.records import JobRecord
+from services.results.records import AnalysisRecord, JobRecord
 from services.results.store.ledger import LedgerRow
 
 LOST = "The memory that held this was lost before its time. Send it again."
 # Above any that the job can have had, so that whoever remembers one believes this.
 _LAST_REVISION = 1 << 40
+
+
+def lost() -> NotFound:
+    """The error of what the memory no longer has though its time is not up."""
+    return NotFound(LOST, "EPHEMERAL_LOST", zero_log="true")
 
 
 def job_message(state: State, job: JobRecord) -> Job:
@@ -59,7 +65,12 @@ def analysis_message(state: State, job_id: UUID, made: Made) -> Analysis:
     """The analysis that a job made."""
     job = state.job(job_id)
     assert job is not None
-    return convert.analysis_message(replace(convert.analysis_record(job, made.outcome), created_at=made.at))
+    return convert.analysis_message(analysis_record(state, job, made))
+
+
+def analysis_record(state: State, job: JobRecord, made: Made) -> AnalysisRecord:
+    """The analysis that a job made, as the record would keep it."""
+    return replace(convert.analysis_record(job, made.outcome), created_at=made.at, engine=", ".join(state.engines))
 
 
 def _stamp(state: State) -> Timestamp:

@@ -10,12 +10,12 @@ from pagemesh.results.v1.job_pb2 import Job
 from services.results import convert, pipeline
 from services.results.ephemeral.ledger import current_row, document_row, require_current
 from services.results.ephemeral.memory import Memory
-from services.results.ephemeral.messages import LOST, analysis_message, document_message, job_message, lost_job
+from services.results.ephemeral.messages import analysis_message, document_message, job_message, lost, lost_job
 from services.results.ephemeral.state import State
 from services.results.status import StatusFeed
 from services.results.stopping import Stopping
 from services.results.store import Store
-from services.results.store.ledger import LedgerRow
+from services.results.store.ledger import RUN, LedgerRow
 from services.results.tombstones import EXPIRED, REQUESTED, Tombstone
 
 _STREAM_BATCH = 16
@@ -58,7 +58,9 @@ class EphemeralWork:
         require_current(row)
         found = await self._memory.load(organization_id, document_id)
         if found is None:
-            raise NotFound(LOST, "EPHEMERAL_LOST", zero_log="true")
+            raise lost()
+        if found[0].document.hidden and not hidden:
+            raise NotFound("There is no such document.")
         return found[0]
 
     async def result_of(self, organization_id: UUID, job_id: UUID, owner: UUID | None) -> Analysis:
@@ -66,7 +68,7 @@ class EphemeralWork:
         row = await current_row(self._store, organization_id, job_id, owner)
         found = await self._memory.load(organization_id, row.root_id)
         if found is None:
-            raise NotFound(LOST, "EPHEMERAL_LOST", zero_log="true")
+            raise lost()
         made = await self._memory.analysis(found[0], job_id)
         if made is None:
             raise NotFound("The job has found nothing.")
@@ -86,9 +88,15 @@ class EphemeralWork:
                 if document.kind in pipeline.HIDING and not hidden:
                     raise NotFound("There is no such document.")
                 require_current(document)
+                await self._require_shown(document, hidden)
             rows = await tables.ledger.delete(organization_id, document_id, owner) if rows else []
         erased = await self._erase(rows, REQUESTED)
         return erased.get(document.root_id) if document is not None else None
+
+    async def _require_shown(self, row: LedgerRow, hidden: bool) -> None:
+        found = await self._memory.load(row.organization_id, row.root_id)
+        if found and found[0].document.hidden and not hidden:
+            raise NotFound("There is no such document.")
 
     def described(self, state: State) -> pb.GetDocumentResponse:
         """The document with its jobs."""
@@ -123,7 +131,8 @@ class EphemeralWork:
         """Zero-log analyses of a document in the record, newest first."""
         async with self._store.reading() as tables:
             rows = await tables.ledger.of_document(organization_id, document_id, None)
-        found = [await self._memory.load(organization_id, row.root_id) for row in rows if not row.is_over]
+        roots = dict.fromkeys(row.root_id for row in rows if not row.is_over)
+        found = [await self._memory.load(organization_id, root_id) for root_id in roots]
         lists = [await self.analyses(one[0], analysis_type) for one in found if one is not None]
         return [analysis for one in reversed(lists) for analysis in one]
 
@@ -149,10 +158,11 @@ class EphemeralWork:
 
 
 def _tombstone(rows: Sequence[LedgerRow], reason: str, objects: int) -> Tombstone:
-    """Of the document; of a task, whose document nobody knows, and of an analysis on another document, the job's."""
-    first = document_row(rows) or rows[0]
+    """Of the document; of a task, whose document nobody knows, and of a job or run on another document, its own."""
+    first = document_row(rows) or next((row for row in rows if row.kind == RUN), rows[0])
     is_task = first.kind in pipeline.HIDING
     thing_id, kind = (first.document_id, "document") if first.is_document and not is_task else (first.id, "job")
+    kind = RUN if first.kind == RUN else kind
     return Tombstone(
         id=thing_id,
         organization_id=first.organization_id,

@@ -1,8 +1,9 @@
 """Facts of zero-log jobs, recorded: in memory what they say, in the ledger how much it was.
 
 The order makes every crash harmless: pages are kept, each once; tasks are handed out, under ids that follow from their
-job and pages, so that a second time changes nothing; then the state is written over the one that was read; then counts,
-which only grow. A fact is acknowledged after all of that, and one that comes again finds it done.
+job, try and pages, so that a second time changes nothing, and so are calls of those who are to be told of an end; then
+the state is written over the one that was read; then counts, which only grow. A fact is acknowledged after all of
+that, and one that comes again finds it done.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from mesh.errors import Unavailable
 from mesh.memory_blobs import seconds_until
 from mesh.streams import ephemeral_work_subject, lane
 from services.results import work
+from services.results.ephemeral.calls import call_task, hand_out_call
 from services.results.ephemeral.memory import Memory
 from services.results.ephemeral.messages import job_message
 from services.results.ephemeral.state import State
@@ -23,6 +25,7 @@ from services.results.records import JobRecord, NewTask
 from services.results.status import StatusFeed
 from services.results.store import Store
 from services.results.store.ledger import Counts, LedgerRow
+from services.results.webhooks.records import DeliveryRecord
 
 _TRIES = 20
 _AT_ONCE = 64
@@ -63,6 +66,7 @@ class Recording:
             taking = Taking(self._memory, state)
             await taking.take([one.fact for one in received])
             await self.hand_out(state, taking.wanted, received[0].headers)
+            await self.call(state, taking.calls, received[0].headers)
             if not taking.changed or await self._memory.save(state, revision):
                 return await self.tell(state, [job for row in rows if (job := state.job(row.id))], taking.changed)
         raise Unavailable("Too many change the same work at once.")
@@ -72,6 +76,12 @@ class Recording:
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             await asyncio.gather(*(self._publish(state, job, task, dict(headers)) for job, task in some))
+
+    async def call(self, state: State, calls: Iterable[DeliveryRecord], headers: Mapping[str, str]) -> None:
+        """Has somebody told of ends that are about to be written. Raises Unavailable."""
+        for call in calls:
+            task = call_task(state, call)
+            await hand_out_call(self._bus, task, call.lane, state.expires_at, headers, _PUBLISH_SECONDS)
 
     async def tell(self, state: State, counted: Iterable[JobRecord], changed: Iterable[JobRecord]) -> None:
         """Counts what jobs have used so far, and tells those that have changed."""

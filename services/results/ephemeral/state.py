@@ -3,18 +3,26 @@
 It is one entry, changed as a whole by compare-and-set, so that a fact's effect is there wholly or not at all.
 """
 
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from uuid import UUID
 
-import orjson
-
 from services.results.records import DocumentRecord, JobRecord, NewTask, Problem, Spent
+from services.results.runs import RunRecord, RunView
+from services.results.webhooks.records import DeliveryRecord
 
-_UUIDS = frozenset({"id", "organization_id", "user_id", "document_id"})
+_STAGES = {"fetch": "fetching", "inspect": "queued", "extract": "reading", "ocr": "reading", "analyze": "analyzing"}
+"""In which a job waits for its tasks, by their kind."""
+
+
+@dataclass
+class KeptRun:
+    """A run on the root's document."""
+
+    run: RunRecord
+    jobs: list[UUID]
+    """Those that it takes, the reading first."""
 
 
 @dataclass
@@ -30,6 +38,11 @@ class State:
     """Jobs with the tasks that were made for them."""
     tokens: dict[UUID, int] = field(default_factory=dict)
     """By job, those of its analysis."""
+    languages: dict[str, int] = field(default_factory=dict)
+    """How many of the pages read are in each."""
+    runs: list[KeptRun] = field(default_factory=list)
+    calls: list[DeliveryRecord] = field(default_factory=list)
+    """What somebody was to be told, or is: every end of a job or run that names a URL."""
 
     @property
     def is_document(self) -> bool:
@@ -57,6 +70,31 @@ class State:
         """The job of that id."""
         return next((job for job in self.jobs if job.id == job_id), None)
 
+    def run(self, run_id: UUID) -> KeptRun | None:
+        """The run of that id."""
+        return next((kept for kept in self.runs if kept.run.id == run_id), None)
+
+    def view(self, kept: KeptRun) -> RunView:
+        """A run with its jobs."""
+        assert kept.run.created_at is not None, "it was noted when it was kept"
+        return RunView(kept.run, [job for id_ in kept.jobs if (job := self.job(id_))], kept.run.created_at)
+
+    @property
+    def reading(self) -> JobRecord | None:
+        """The job that reads the document; None where that is one of the record."""
+        return next((job for job in self.jobs if job.reads), None)
+
+    @property
+    def engines(self) -> list[str]:
+        """Names and versions of what read its pages, as far as that was here."""
+        reading = self.reading
+        return list((reading.result or {}).get("engines", ())) if reading else []
+
+    @property
+    def language(self) -> str:
+        """That of most of the pages read; empty when none could be told."""
+        return min(self.languages, key=lambda one: (-self.languages[one], one), default="")
+
     def outstanding(self) -> list[tuple[JobRecord, NewTask]]:
         """Tasks of unfinished jobs that may still have something to do."""
         by_id = {job.id: job for job in self.jobs if not job.ended}
@@ -64,9 +102,7 @@ class State:
         return [(job, task) for job, task in made if self._is_left(job, task)]
 
     def _is_left(self, job: JobRecord, task: NewTask) -> bool:
-        if task.kind == "inspect":
-            return not job.pages_total
-        return task.kind == "analyze" or not all(number in self.settled for number in task.pages)
+        return _STAGES[task.kind] == job.stage and not (task.pages and all(one in self.settled for one in task.pages))
 
 
 def moment(seconds_ago: float = 0.0) -> datetime:
@@ -87,40 +123,3 @@ def touch(jobs: Iterable[JobRecord]) -> None:
         if job.state == "completed" and job.result is not None and job.created_at is not None:
             took = (now - job.created_at).total_seconds()
             job.result = {**job.result, "processing_time_ms": job.result.get("processing_time_ms", round(took * 1000))}
-
-
-def packed(state: State) -> bytes:
-    """The state as it is kept."""
-    return zlib.compress(orjson.dumps(state, option=orjson.OPT_NON_STR_KEYS), 1)
-
-
-def unpacked(payload: bytes) -> State:
-    """The state that was kept."""
-    kept: dict[str, Any] = orjson.loads(zlib.decompress(payload))
-    return State(
-        root_id=UUID(kept["root_id"]),
-        expires_at=datetime.fromisoformat(kept["expires_at"]),
-        document=DocumentRecord(**_restored(kept["document"])),
-        jobs=[JobRecord(**_restored(job)) for job in kept["jobs"]],
-        settled={int(number): _problem(problem) for number, problem in kept["settled"].items()},
-        handed_out=[(UUID(job), NewTask(task["kind"], tuple(task["pages"]))) for job, task in kept["handed_out"]],
-        tokens={UUID(job): tokens for job, tokens in kept["tokens"].items()},
-    )
-
-
-def _restored(values: dict[str, Any]) -> dict[str, Any]:
-    """Fields of a record with their types: ids, moments, and what ended a job badly."""
-    restored = {name: _value(name, value) for name, value in values.items()}
-    if "error" in restored:
-        restored["error"] = _problem(restored["error"])
-    return restored
-
-
-def _value(name: str, value: Any) -> Any:
-    if value is not None and name in _UUIDS:
-        return UUID(value)
-    return datetime.fromisoformat(value) if value is not None and name.endswith("_at") else value
-
-
-def _problem(value: dict[str, str] | None) -> Problem | None:
-    return None if value is None else Problem(**value)

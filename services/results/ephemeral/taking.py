@@ -1,28 +1,36 @@
 """What facts make of a state. Decisions are the pipeline's; here is what the record's transaction does for others."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID, uuid5
 
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
+from pagemesh.ingest.v1.fetch_pb2 import DocumentFetched
 from pagemesh.results.v1.outcome_pb2 import PageOutcome
 from pagemesh.work.v1.work_pb2 import Fact
 from services.results import pipeline, work
+from services.results.ephemeral.calls import note_calls
 from services.results.ephemeral.memory import Memory
-from services.results.ephemeral.state import State, moment, touch
+from services.results.ephemeral.state import KeptRun, State, moment, touch
+from services.results.originals import fetched_document
 from services.results.pipeline import Ending
+from services.results.planning import RunPlan
 from services.results.records import JobRecord, NewTask, PageRecord, PageToRead, Problem
+from services.results.webhooks.records import DeliveryRecord
 
 Wanted = list[tuple[JobRecord, NewTask]]
 
 
 class Taking:
-    """Takes facts into one state; afterwards `changed` and `wanted` tell what came of them."""
+    """Takes facts and decisions into one state; afterwards `changed`, `wanted` and `calls` tell what came of them."""
 
     def __init__(self, memory: Memory, state: State) -> None:
         self._memory = memory
         self._state = state
         self.wanted: Wanted = []
         self.changed: list[JobRecord] = []
+        self.calls: list[DeliveryRecord] = []
+        """What somebody is to be told now."""
 
     async def take(self, facts: Sequence[Fact]) -> None:
         """Applies facts in their order; those of jobs that have ended change nothing. Raises Unavailable."""
@@ -30,27 +38,51 @@ class Taking:
             job = self._state.job(UUID(fact.job_id))
             if job is not None and not job.ended:
                 await self._take(job, fact)
-        self._state.handed_out += [(job.id, task) for job, task in self.wanted]
-        touch(self.changed)
-        if self.changed and self._state.is_document:
-            self._state.document.updated_at = moment()
+        self._close()
 
     def begin(self, job: JobRecord) -> None:
         """Takes a new job in."""
         self._state.jobs.append(job)
         self._want(job, pipeline.submitted(job, self._state.document.state))
-        self._state.handed_out += [(job.id, task) for job, task in self.wanted]
 
-    def cancel(self, job: JobRecord) -> None:
-        """Ends a job that a person does not want any more; what was read of its document stays."""
-        pipeline.cancelled(job, self._state.spent if job.reads else None)
+    def begin_run(self, plan: RunPlan, reading: JobRecord | None) -> None:
+        """Takes a run in, whose reading is there if it is one of its jobs."""
+        now = moment()
+        for job in plan.analyses:
+            self.begin(replace(job, created_at=now, updated_at=now))
+        jobs = [*([reading.id] if reading else []), *(job.id for job in plan.analyses)]
+        self._state.runs.append(KeptRun(replace(plan.run, created_at=now), jobs))
+        self._close()  # without jobs it has ended
+
+    def cancel(self, jobs: Sequence[JobRecord]) -> None:
+        """Ends jobs that a person does not want any more; what was read of the document stays."""
+        for job in jobs:
+            pipeline.cancelled(job, self._state.spent if job.reads else None)
+            self.changed.append(job)
+        for job in jobs:
+            self._follow(job)
+        self._close()
+
+    def retry(self, job: JobRecord) -> None:
+        """Starts a failed job again where it failed; pages that could not be read are open again."""
+        if job.reads and not pipeline.was_read(job):
+            self._state.settled = dict.fromkeys(self._state.read)
         self.changed.append(job)
+        self._want(job, pipeline.retried(job, self._state.document.state))
+        job.completed_at = None
         self._follow(job)
-        self._state.handed_out += [(one.id, task) for one, task in self.wanted]
+        self._close()
+
+    def _close(self) -> None:
         touch(self.changed)
+        if self.changed and self._state.is_document:
+            self._state.document.updated_at = moment()
+        self.calls += note_calls(self._state)
 
     async def _take(self, job: JobRecord, fact: Fact) -> None:
-        if fact.HasField("inspected"):
+        if fact.HasField("fetched"):
+            self._fetched(job, fact.fetched)
+        elif fact.HasField("inspected"):
             self._inspected(job, fact.inspected)
             await self._settle(job, fact.inspected.outcomes)
         elif fact.HasField("extracted"):
@@ -67,19 +99,29 @@ class Taking:
         if job not in self.changed:
             self.changed.append(job)
 
+    def _fetched(self, job: JobRecord, fact: DocumentFetched) -> None:
+        pipeline.begun(job)
+        if fact.storage_key and (wanted := pipeline.fetched(job)):
+            fetched_document(self._state.document, fact)
+            self._want(job, wanted)
+
     def _inspected(self, job: JobRecord, fact: DocumentInspected) -> None:
         self._state.document.metadata = dict(fact.metadata)
         pages = [PageToRead(number, page.needs_ocr) for number, page in enumerate(fact.pages, start=1)]
-        read = frozenset(outcome.number for outcome in fact.outcomes)
+        read = frozenset([*(outcome.number for outcome in fact.outcomes), *self._state.settled])
         self._want(job, pipeline.inspected(job, pages, read))
 
     async def _settle(self, job: JobRecord, outcomes: Sequence[PageOutcome]) -> None:
         first = {one.number: one for one in reversed(outcomes) if one.number not in self._state.settled}
         pages = await self._memory.settle(self._state, first.values())
         self._state.settled |= {page.number: page.problem for page in pages}
+        for language in (page.language for page in pages if page.problem is None and page.language):
+            self._state.languages[language] = self._state.languages.get(language, 0) + 1
         pipeline.settled(job, pages)
 
     async def _failed(self, job: JobRecord, fact: Fact) -> None:
+        if fact.attempt < work.attempt_of(job):
+            return  # that was an earlier try
         problem = Problem(fact.failed.code, fact.failed.message)
         numbers = self._pages_of(job, fact.task_id)
         if numbers:
@@ -112,3 +154,4 @@ class Taking:
 
     def _want(self, job: JobRecord, tasks: Sequence[NewTask]) -> None:
         self.wanted += [(job, task) for task in tasks]
+        self._state.handed_out += [(job.id, task) for task in tasks]

@@ -9,19 +9,24 @@ from uuid import UUID
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+RUN = "run"
+BESIDE = frozenset({"analysis", RUN})
+"""Kinds of what is about a document and does not make it."""
+
 
 @dataclass(frozen=True)
 class LedgerRow:
-    """A zero-log job."""
+    """A zero-log job, or a run."""
 
     id: UUID
     root_id: UUID
-    """Under which the broker's memory has it: the zero-log document, or the job on an ordinary one."""
+    """Under which the broker's memory has it: the zero-log document, or the job or run on an ordinary one."""
     document_id: UUID
     organization_id: UUID
     user_id: UUID
     """Whose the document is."""
     kind: str
+    """The type of the job, or `run`."""
     expires_at: datetime
     created_at: datetime | None = None
     is_over: bool = False
@@ -61,12 +66,13 @@ _BEGIN = text("""
     WITH made AS (
         INSERT INTO ephemeral (id, root_id, document_id, organization_id, user_id, kind, expires_at)
         SELECT :id, :root_id, :document_id, :organization_id, :user_id, :kind, :expires_at
-        WHERE NOT EXISTS (SELECT FROM jobs WHERE id = :id)
-              AND (:kind = 'analysis' OR NOT EXISTS (SELECT FROM documents WHERE id = :document_id)
+        WHERE NOT EXISTS (SELECT FROM jobs WHERE id = :id) AND NOT EXISTS (SELECT FROM runs WHERE id = :id)
+              AND (:kind IN ('analysis', 'run') OR NOT EXISTS (SELECT FROM documents WHERE id = :document_id)
                    AND NOT EXISTS (SELECT FROM ephemeral WHERE document_id = :document_id))
         ON CONFLICT (id) DO NOTHING RETURNING organization_id, kind
     )
-    INSERT INTO usage (organization_id, documents) SELECT organization_id, 1 FROM made WHERE kind <> 'analysis'
+    INSERT INTO usage (organization_id, documents) SELECT organization_id, 1 FROM made
+    WHERE kind NOT IN ('analysis', 'run')
 """)
 _BY_ID = text(f"SELECT {_COLUMNS} FROM ephemeral WHERE id = :id AND deleted_at IS NULL AND {_OWNED}")
 _OF_JOBS = text(f"SELECT {_COLUMNS} FROM ephemeral WHERE id = ANY(:ids)")

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import dataclass
+from typing import Protocol
 from uuid import UUID
 
 from mesh.errors import Unavailable
@@ -34,11 +35,23 @@ class Terms:
     public_url: str = ""
 
 
+class InMemory(Protocol):
+    """Makes attempts at deliveries that no table has."""
+
+    async def deliver(self, task: Task) -> None:
+        """Makes the attempt. Raises Later, Unavailable."""
+
+    async def give_up(self, task: Task) -> None:
+        """The attempt never ended."""
+
+
 class Deliveries:
     """Makes attempts at deliveries."""
 
-    def __init__(self, store: Store, secrets: Secrets, sender: Sender, terms: Terms) -> None:
+    def __init__(self, store: Store, in_memory: InMemory, secrets: Secrets, sender: Sender, terms: Terms) -> None:
+        """`in_memory` makes those about zero-log work."""
         self._store = store
+        self._in_memory = in_memory
         self._secrets = secrets
         self._sender = sender
         self._terms = terms
@@ -48,24 +61,26 @@ class Deliveries:
         return WorkerSpec(KIND, self.deliver, self.give_up, self._terms.slots, _PREFETCH)
 
     async def deliver(self, payload: bytes) -> None:
-        """Makes the attempt, unless somebody has. Raises Unavailable before it was begun, and never after."""
-        claimed = await self._claim(payload)
+        """Makes the attempt, unless somebody has. Raises Unavailable before it was begun, and never after; Later."""
+        task = Task.FromString(payload)
+        if task.HasField("expires_at"):
+            return await self._in_memory.deliver(task)
+        claimed = await self._claim(task)
         if claimed is None:
-            return
+            return None
         outcome = await self._send(claimed)
-        log.info(
-            "webhook", extra={"delivery": str(claimed.delivery.id), "status": outcome.status_code, **_why(outcome)}
-        )
-        await self._note(claimed, outcome)
+        log.info("webhook", extra={"delivery": str(claimed.delivery.id), "status": outcome.status_code, **why(outcome)})
+        return await self._note(claimed, outcome)
 
     async def give_up(self, payload: bytes, deliveries: int) -> None:
         """The attempt was begun time and again, and never ended; the next one may."""
-        claimed = await self._claim(payload)
-        if claimed is not None:
-            await self._note(claimed, Outcome(error="worker_lost"))
-
-    async def _claim(self, payload: bytes) -> Claimed | None:
         task = Task.FromString(payload)
+        if task.HasField("expires_at"):
+            return await self._in_memory.give_up(task)
+        claimed = await self._claim(task)
+        return None if claimed is None else await self._note(claimed, Outcome(error="worker_lost"))
+
+    async def _claim(self, task: Task) -> Claimed | None:
         lease = 2 * self._terms.seconds + 1  # what an attempt takes, and as long again to note it
         async with self._store.reading() as tables:
             return await tables.webhooks.claim(UUID(task.deliver.delivery_id), task.attempt, lease)
@@ -88,5 +103,6 @@ class Deliveries:
                 await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _why(outcome: Outcome) -> dict[str, str]:
+def why(outcome: Outcome) -> dict[str, str]:
+    """What a log line tells of an attempt that failed."""
     return {"error": outcome.error} if outcome.error else {}

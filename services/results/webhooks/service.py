@@ -5,6 +5,8 @@ import asyncio
 from mesh.addresses import Allowed
 from mesh.bus import Bus
 from mesh.worker import Worker
+from services.results.ephemeral.deliveries import EphemeralDeliveries
+from services.results.ephemeral.memory import Memory
 from services.results.settings import ResultsSettings
 from services.results.sharing import Sharing
 from services.results.store import Store
@@ -20,13 +22,15 @@ from services.results.webhooks.servicer import WebhookServicer
 class WebhookService:
     """Everything about webhooks; without a secret there are none."""
 
-    def __init__(self, bus: Bus, store: Store, sharing: Sharing, settings: ResultsSettings) -> None:
+    def __init__(self, bus: Bus, store: Store, memory: Memory, sharing: Sharing, settings: ResultsSettings) -> None:
         allowed = Allowed.parse(settings.allowed_private_networks)
         self._drain_seconds = settings.drain_seconds
         self._secrets = Secrets(settings.webhook_secret.get_secret_value())
         self._outbox = DeliveryOutbox(bus, store)
         self._sender = Sender(allowed, settings.webhook_attempt_seconds)
-        self._worker = Worker(bus, Deliveries(store, self._secrets, self._sender, _terms(settings)).spec())
+        terms = _terms(settings)
+        in_memory = EphemeralDeliveries(bus, store, memory, self._secrets, self._sender, terms)
+        self._worker = Worker(bus, Deliveries(store, in_memory, self._secrets, self._sender, terms).spec())
         self.callbacks = Callbacks(allowed, self._secrets)
         self.servicer = WebhookServicer(store, self._outbox, self._secrets, self.callbacks, sharing)
         store.hand_out_by(self._outbox.hand_out)

@@ -151,6 +151,25 @@ async def test_an_analysis_of_a_zero_log_document_is_remembered_in_memory(
     assert (1, 1) == (len(mesh.memory.entries), len(mesh.entries.entries))
 
 
+@pytest.mark.parametrize("what", ["cancel", "retry"])
+async def test_decisions_about_zero_log_jobs_are_remembered_in_memory(
+    mesh: Mesh, client: httpx.AsyncClient, what: str
+) -> None:
+    """Their answers have what was asked; repeats say so too, and those about other jobs are remembered as ever."""
+    for headers, remembered in ((ASKED, (1, 0)), ({}, (1, 1))):
+        job = mesh.results.records.jobs[(await upload(client, headers)).json()["job_id"]]
+        job.state = job_pb2.JOB_STATE_FAILED if what == "retry" else job_pb2.JOB_STATE_RUNNING
+        answers = [
+            await client.post(f"/api/v1/jobs/{job.id}/{what}", headers={"idempotency-key": "k"}) for _ in range(2)
+        ]
+        assert (202, answers[0].content, "true") == (
+            *(answers[0].status_code, answers[1].content),
+            answers[1].headers["idempotency-replayed"],
+        )
+        assert [bool(headers)] * 2 == [says_so(answer) for answer in answers]
+        assert remembered == (len(mesh.memory.entries), len(mesh.entries.entries))
+
+
 async def test_a_job_is_forgotten_at_its_end(mesh: Mesh, client: httpx.AsyncClient) -> None:
     """The gateway asks anew, and `results` says that it is over."""
     organization = organization_id()
@@ -171,4 +190,6 @@ async def test_the_api_document_tells_of_it(client: httpx.AsyncClient) -> None:
     paths: dict[str, Any] = json.loads((await client.get("/openapi.json")).content)["paths"]
     names = {one["name"] for one in paths[UPLOAD]["post"]["parameters"]}
     assert {"X-Zero-Log", "X-Zero-Log-TTL"} <= names
-    assert "410" in paths["/api/v1/jobs/{job_id}"]["get"]["responses"]
+    assert {"X-Zero-Log", "X-Zero-Log-TTL"} <= {one["name"] for one in paths["/api/v1/runs"]["post"]["parameters"]}
+    for one in ("jobs/{job_id}", "runs/{run_id}"):
+        assert "410" in paths[f"/api/v1/{one}"]["get"]["responses"]

@@ -27,9 +27,10 @@ from pagemesh.options.v1 import scopes_pb2 as pagemesh_dot_options_dot_v1_dot_sc
 from pagemesh.results.v1 import analysis_pb2 as pagemesh_dot_results_dot_v1_dot_analysis__pb2
 from pagemesh.results.v1 import job_pb2 as pagemesh_dot_results_dot_v1_dot_job__pb2
 from pagemesh.results.v1 import outcome_pb2 as pagemesh_dot_results_dot_v1_dot_outcome__pb2
+from pagemesh.results.v1 import zero_log_pb2 as pagemesh_dot_results_dot_v1_dot_zero__log__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epagemesh/results/v1/runs.proto\x12\x13pagemesh.results.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a pagemesh/options/v1/scopes.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a!pagemesh/results/v1/outcome.proto\"i\n\tRunSource\x12\r\n\x03url\x18\x01 \x01(\tH\x00\x12\x0c\n\x02s3\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x64ocument_id\x18\x03 \x01(\tH\x00\x12\x0e\n\x04\x66ile\x18\x04 \x01(\tH\x00\x12\x0e\n\x04text\x18\x05 \x01(\tH\x00\x42\x08\n\x06source\"\x8a\x01\n\x07SentRun\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x04\x66ile\x18\x02 \x01(\tH\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x35\n\x08\x61nalyses\x18\x04 \x03(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x14\n\x0c\x63\x61llback_url\x18\x05 \x01(\tB\x06\n\x04sent\"\xe2\x05\n\x03Run\x12\n\n\x02id\x18\x01 \x01(\t\x12\x17\n\x0forganization_id\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x04 \x01(\t\x12.\n\x06source\x18\x05 \x01(\x0b\x32\x1e.pagemesh.results.v1.RunSource\x12+\n\x04mode\x18\x06 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\x12\x11\n\tlanguages\x18\x07 \x01(\t\x12\x35\n\x08\x61nalyses\x18\x08 \x03(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x10\n\x08priority\x18\t \x01(\x05\x12,\n\x05state\x18\n \x01(\x0e\x32\x1d.pagemesh.results.v1.RunState\x12+\n\x05\x65rror\x18\x0b \x01(\x0b\x32\x1c.pagemesh.results.v1.Failure\x12&\n\x04jobs\x18\x0c \x03(\x0b\x32\x18.pagemesh.results.v1.Job\x12\x10\n\x08progress\x18\r \x01(\x05\x12.\n\x06result\x18\x0e \x01(\x0b\x32\x1e.pagemesh.results.v1.RunResult\x12\x10\n\x08revision\x18\x0f \x01(\x03\x12.\n\ncreated_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\nstarted_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x35\n\x0c\x63ompleted_at\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12.\n\nupdated_at\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x63\x61llback_url\x18\x14 \x01(\tB\r\n\x0b_started_atB\x0f\n\r_completed_at\"\xc1\x01\n\tRunResult\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\x10\n\x08language\x18\x02 \x01(\t\x12/\n\x07reading\x18\x03 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobResult\x12/\n\x08\x61nalyses\x18\x04 \x03(\x0b\x32\x1d.pagemesh.results.v1.Analysis\x12\x0f\n\x07\x65ngines\x18\x05 \x03(\t\"\xfb\x01\n\x10SubmitRunRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x03url\x18\x02 \x01(\tH\x00\x12\x0c\n\x02s3\x18\x03 \x01(\tH\x00\x12\x15\n\x0b\x64ocument_id\x18\x04 \x01(\tH\x00\x12\x35\n\x08\x61nalyses\x18\x05 \x03(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12+\n\x03job\x18\x06 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x10\n\x08priority\x18\x07 \x01(\x05\x12\x11\n\tmax_bytes\x18\x08 \x01(\x03\x12\x14\n\x0c\x63\x61llback_url\x18\t \x01(\tB\x08\n\x06source\":\n\x11SubmitRunResponse\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Run\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"7\n\x0eGetRunResponse\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Run\"_\n\x0fListRunsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x1d.pagemesh.results.v1.RunState\"I\n\x10ListRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.pagemesh.results.v1.Run\x12\r\n\x05total\x18\x02 \x01(\x03\"!\n\x0fWatchRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"9\n\x10WatchRunResponse\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Run\"\"\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\":\n\x11\x43\x61ncelRunResponse\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Run\"\x11\n\x0fGetQueueRequest\"B\n\x10GetQueueResponse\x12.\n\x05kinds\x18\x01 \x03(\x0b\x32\x1f.pagemesh.results.v1.QueuedWork\"@\n\nQueuedWork\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\x03\x12\x15\n\roldest_age_ms\x18\x03 \x01(\x03*\x9e\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_PENDING\x10\x01\x12\x18\n\x14RUN_STATE_PROCESSING\x10\x02\x12\x17\n\x13RUN_STATE_COMPLETED\x10\x03\x12\x14\n\x10RUN_STATE_FAILED\x10\x04\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x05\x32\x8a\x05\n\nRunService\x12o\n\tSubmitRun\x12%.pagemesh.results.v1.SubmitRunRequest\x1a&.pagemesh.results.v1.SubmitRunResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12`\n\x06GetRun\x12\".pagemesh.results.v1.GetRunRequest\x1a#.pagemesh.results.v1.GetRunResponse\"\r\xe2\xe0\x18\tjobs.read\x12\x66\n\x08ListRuns\x12$.pagemesh.results.v1.ListRunsRequest\x1a%.pagemesh.results.v1.ListRunsResponse\"\r\xe2\xe0\x18\tjobs.read\x12h\n\x08WatchRun\x12$.pagemesh.results.v1.WatchRunRequest\x1a%.pagemesh.results.v1.WatchRunResponse\"\r\xe2\xe0\x18\tjobs.read0\x01\x12o\n\tCancelRun\x12%.pagemesh.results.v1.CancelRunRequest\x1a&.pagemesh.results.v1.CancelRunResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12\x66\n\x08GetQueue\x12$.pagemesh.results.v1.GetQueueRequest\x1a%.pagemesh.results.v1.GetQueueResponse\"\r\xe2\xe0\x18\tjobs.readb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1epagemesh/results/v1/runs.proto\x12\x13pagemesh.results.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a pagemesh/options/v1/scopes.proto\x1a\"pagemesh/results/v1/analysis.proto\x1a\x1dpagemesh/results/v1/job.proto\x1a!pagemesh/results/v1/outcome.proto\x1a\"pagemesh/results/v1/zero_log.proto\"i\n\tRunSource\x12\r\n\x03url\x18\x01 \x01(\tH\x00\x12\x0c\n\x02s3\x18\x02 \x01(\tH\x00\x12\x15\n\x0b\x64ocument_id\x18\x03 \x01(\tH\x00\x12\x0e\n\x04\x66ile\x18\x04 \x01(\tH\x00\x12\x0e\n\x04text\x18\x05 \x01(\tH\x00\x42\x08\n\x06source\"\x8a\x01\n\x07SentRun\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x04\x66ile\x18\x02 \x01(\tH\x00\x12\x0e\n\x04text\x18\x03 \x01(\tH\x00\x12\x35\n\x08\x61nalyses\x18\x04 \x03(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x14\n\x0c\x63\x61llback_url\x18\x05 \x01(\tB\x06\n\x04sent\"\xb8\x06\n\x03Run\x12\n\n\x02id\x18\x01 \x01(\t\x12\x17\n\x0forganization_id\x18\x02 \x01(\t\x12\x0f\n\x07user_id\x18\x03 \x01(\t\x12\x13\n\x0b\x64ocument_id\x18\x04 \x01(\t\x12.\n\x06source\x18\x05 \x01(\x0b\x32\x1e.pagemesh.results.v1.RunSource\x12+\n\x04mode\x18\x06 \x01(\x0e\x32\x1d.pagemesh.results.v1.ReadMode\x12\x11\n\tlanguages\x18\x07 \x01(\t\x12\x35\n\x08\x61nalyses\x18\x08 \x03(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12\x10\n\x08priority\x18\t \x01(\x05\x12,\n\x05state\x18\n \x01(\x0e\x32\x1d.pagemesh.results.v1.RunState\x12+\n\x05\x65rror\x18\x0b \x01(\x0b\x32\x1c.pagemesh.results.v1.Failure\x12&\n\x04jobs\x18\x0c \x03(\x0b\x32\x18.pagemesh.results.v1.Job\x12\x10\n\x08progress\x18\r \x01(\x05\x12.\n\x06result\x18\x0e \x01(\x0b\x32\x1e.pagemesh.results.v1.RunResult\x12\x10\n\x08revision\x18\x0f \x01(\x03\x12.\n\ncreated_at\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x33\n\nstarted_at\x18\x11 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x00\x88\x01\x01\x12\x35\n\x0c\x63ompleted_at\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x01\x88\x01\x01\x12.\n\nupdated_at\x18\x13 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x14\n\x0c\x63\x61llback_url\x18\x14 \x01(\t\x12\x33\n\nexpires_at\x18\x15 \x01(\x0b\x32\x1a.google.protobuf.TimestampH\x02\x88\x01\x01\x12\x10\n\x08zero_log\x18\x16 \x01(\x08\x42\r\n\x0b_started_atB\x0f\n\r_completed_atB\r\n\x0b_expires_at\"\xc1\x01\n\tRunResult\x12/\n\x08\x64ocument\x18\x01 \x01(\x0b\x32\x1d.pagemesh.results.v1.Document\x12\x10\n\x08language\x18\x02 \x01(\t\x12/\n\x07reading\x18\x03 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobResult\x12/\n\x08\x61nalyses\x18\x04 \x03(\x0b\x32\x1d.pagemesh.results.v1.Analysis\x12\x0f\n\x07\x65ngines\x18\x05 \x03(\t\"\xab\x02\n\x10SubmitRunRequest\x12\n\n\x02id\x18\x01 \x01(\t\x12\r\n\x03url\x18\x02 \x01(\tH\x00\x12\x0c\n\x02s3\x18\x03 \x01(\tH\x00\x12\x15\n\x0b\x64ocument_id\x18\x04 \x01(\tH\x00\x12\x35\n\x08\x61nalyses\x18\x05 \x03(\x0b\x32#.pagemesh.results.v1.AnalysisConfig\x12+\n\x03job\x18\x06 \x01(\x0b\x32\x1e.pagemesh.results.v1.JobConfig\x12\x10\n\x08priority\x18\x07 \x01(\x05\x12\x11\n\tmax_bytes\x18\x08 \x01(\x03\x12\x14\n\x0c\x63\x61llback_url\x18\t \x01(\t\x12.\n\x08zero_log\x18\n \x01(\x0b\x32\x1c.pagemesh.results.v1.ZeroLogB\x08\n\x06source\":\n\x11SubmitRunResponse\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Run\"\x1f\n\rGetRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"7\n\x0eGetRunResponse\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Run\"_\n\x0fListRunsRequest\x12\x0c\n\x04page\x18\x01 \x01(\x05\x12\x10\n\x08per_page\x18\x02 \x01(\x05\x12,\n\x05state\x18\x03 \x01(\x0e\x32\x1d.pagemesh.results.v1.RunState\"I\n\x10ListRunsResponse\x12&\n\x04runs\x18\x01 \x03(\x0b\x32\x18.pagemesh.results.v1.Run\x12\r\n\x05total\x18\x02 \x01(\x03\"!\n\x0fWatchRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\"9\n\x10WatchRunResponse\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Run\"\"\n\x10\x43\x61ncelRunRequest\x12\x0e\n\x06run_id\x18\x01 \x01(\t\":\n\x11\x43\x61ncelRunResponse\x12%\n\x03run\x18\x01 \x01(\x0b\x32\x18.pagemesh.results.v1.Run\"\x11\n\x0fGetQueueRequest\"B\n\x10GetQueueResponse\x12.\n\x05kinds\x18\x01 \x03(\x0b\x32\x1f.pagemesh.results.v1.QueuedWork\"@\n\nQueuedWork\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\x03\x12\x15\n\roldest_age_ms\x18\x03 \x01(\x03*\x9e\x01\n\x08RunState\x12\x19\n\x15RUN_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11RUN_STATE_PENDING\x10\x01\x12\x18\n\x14RUN_STATE_PROCESSING\x10\x02\x12\x17\n\x13RUN_STATE_COMPLETED\x10\x03\x12\x14\n\x10RUN_STATE_FAILED\x10\x04\x12\x17\n\x13RUN_STATE_CANCELLED\x10\x05\x32\x8a\x05\n\nRunService\x12o\n\tSubmitRun\x12%.pagemesh.results.v1.SubmitRunRequest\x1a&.pagemesh.results.v1.SubmitRunResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12`\n\x06GetRun\x12\".pagemesh.results.v1.GetRunRequest\x1a#.pagemesh.results.v1.GetRunResponse\"\r\xe2\xe0\x18\tjobs.read\x12\x66\n\x08ListRuns\x12$.pagemesh.results.v1.ListRunsRequest\x1a%.pagemesh.results.v1.ListRunsResponse\"\r\xe2\xe0\x18\tjobs.read\x12h\n\x08WatchRun\x12$.pagemesh.results.v1.WatchRunRequest\x1a%.pagemesh.results.v1.WatchRunResponse\"\r\xe2\xe0\x18\tjobs.read0\x01\x12o\n\tCancelRun\x12%.pagemesh.results.v1.CancelRunRequest\x1a&.pagemesh.results.v1.CancelRunResponse\"\x13\xe2\xe0\x18\x0f\x64ocuments.write\x12\x66\n\x08GetQueue\x12$.pagemesh.results.v1.GetQueueRequest\x1a%.pagemesh.results.v1.GetQueueResponse\"\r\xe2\xe0\x18\tjobs.readb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -48,42 +49,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RUNSERVICE'].methods_by_name['CancelRun']._serialized_options = b'\342\340\030\017documents.write'
   _globals['_RUNSERVICE'].methods_by_name['GetQueue']._loaded_options = None
   _globals['_RUNSERVICE'].methods_by_name['GetQueue']._serialized_options = b'\342\340\030\tjobs.read'
-  _globals['_RUNSTATE']._serialized_start=2329
-  _globals['_RUNSTATE']._serialized_end=2487
-  _globals['_RUNSOURCE']._serialized_start=224
-  _globals['_RUNSOURCE']._serialized_end=329
-  _globals['_SENTRUN']._serialized_start=332
-  _globals['_SENTRUN']._serialized_end=470
-  _globals['_RUN']._serialized_start=473
-  _globals['_RUN']._serialized_end=1211
-  _globals['_RUNRESULT']._serialized_start=1214
-  _globals['_RUNRESULT']._serialized_end=1407
-  _globals['_SUBMITRUNREQUEST']._serialized_start=1410
-  _globals['_SUBMITRUNREQUEST']._serialized_end=1661
-  _globals['_SUBMITRUNRESPONSE']._serialized_start=1663
-  _globals['_SUBMITRUNRESPONSE']._serialized_end=1721
-  _globals['_GETRUNREQUEST']._serialized_start=1723
-  _globals['_GETRUNREQUEST']._serialized_end=1754
-  _globals['_GETRUNRESPONSE']._serialized_start=1756
-  _globals['_GETRUNRESPONSE']._serialized_end=1811
-  _globals['_LISTRUNSREQUEST']._serialized_start=1813
-  _globals['_LISTRUNSREQUEST']._serialized_end=1908
-  _globals['_LISTRUNSRESPONSE']._serialized_start=1910
-  _globals['_LISTRUNSRESPONSE']._serialized_end=1983
-  _globals['_WATCHRUNREQUEST']._serialized_start=1985
-  _globals['_WATCHRUNREQUEST']._serialized_end=2018
-  _globals['_WATCHRUNRESPONSE']._serialized_start=2020
-  _globals['_WATCHRUNRESPONSE']._serialized_end=2077
-  _globals['_CANCELRUNREQUEST']._serialized_start=2079
-  _globals['_CANCELRUNREQUEST']._serialized_end=2113
-  _globals['_CANCELRUNRESPONSE']._serialized_start=2115
-  _globals['_CANCELRUNRESPONSE']._serialized_end=2173
-  _globals['_GETQUEUEREQUEST']._serialized_start=2175
-  _globals['_GETQUEUEREQUEST']._serialized_end=2192
-  _globals['_GETQUEUERESPONSE']._serialized_start=2194
-  _globals['_GETQUEUERESPONSE']._serialized_end=2260
-  _globals['_QUEUEDWORK']._serialized_start=2262
-  _globals['_QUEUEDWORK']._serialized_end=2326
-  _globals['_RUNSERVICE']._serialized_start=2490
-  _globals['_RUNSERVICE']._serialized_end=3140
+  _globals['_RUNSTATE']._serialized_start=2499
+  _globals['_RUNSTATE']._serialized_end=2657
+  _globals['_RUNSOURCE']._serialized_start=260
+  _globals['_RUNSOURCE']._serialized_end=365
+  _globals['_SENTRUN']._serialized_start=368
+  _globals['_SENTRUN']._serialized_end=506
+  _globals['_RUN']._serialized_start=509
+  _globals['_RUN']._serialized_end=1333
+  _globals['_RUNRESULT']._serialized_start=1336
+  _globals['_RUNRESULT']._serialized_end=1529
+  _globals['_SUBMITRUNREQUEST']._serialized_start=1532
+  _globals['_SUBMITRUNREQUEST']._serialized_end=1831
+  _globals['_SUBMITRUNRESPONSE']._serialized_start=1833
+  _globals['_SUBMITRUNRESPONSE']._serialized_end=1891
+  _globals['_GETRUNREQUEST']._serialized_start=1893
+  _globals['_GETRUNREQUEST']._serialized_end=1924
+  _globals['_GETRUNRESPONSE']._serialized_start=1926
+  _globals['_GETRUNRESPONSE']._serialized_end=1981
+  _globals['_LISTRUNSREQUEST']._serialized_start=1983
+  _globals['_LISTRUNSREQUEST']._serialized_end=2078
+  _globals['_LISTRUNSRESPONSE']._serialized_start=2080
+  _globals['_LISTRUNSRESPONSE']._serialized_end=2153
+  _globals['_WATCHRUNREQUEST']._serialized_start=2155
+  _globals['_WATCHRUNREQUEST']._serialized_end=2188
+  _globals['_WATCHRUNRESPONSE']._serialized_start=2190
+  _globals['_WATCHRUNRESPONSE']._serialized_end=2247
+  _globals['_CANCELRUNREQUEST']._serialized_start=2249
+  _globals['_CANCELRUNREQUEST']._serialized_end=2283
+  _globals['_CANCELRUNRESPONSE']._serialized_start=2285
+  _globals['_CANCELRUNRESPONSE']._serialized_end=2343
+  _globals['_GETQUEUEREQUEST']._serialized_start=2345
+  _globals['_GETQUEUEREQUEST']._serialized_end=2362
+  _globals['_GETQUEUERESPONSE']._serialized_start=2364
+  _globals['_GETQUEUERESPONSE']._serialized_end=2430
+  _globals['_QUEUEDWORK']._serialized_start=2432
+  _globals['_QUEUEDWORK']._serialized_end=2496
+  _globals['_RUNSERVICE']._serialized_start=2660
+  _globals['_RUNSERVICE']._serialized_end=3310
 # @@protoc_insertion_point(module_scope)

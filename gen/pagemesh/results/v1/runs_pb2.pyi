@@ -12,6 +12,7 @@ from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from pagemesh.results.v1 import analysis_pb2 as _analysis_pb2
 from pagemesh.results.v1 import job_pb2 as _job_pb2
 from pagemesh.results.v1 import outcome_pb2 as _outcome_pb2
+from pagemesh.results.v1 import zero_log_pb2 as _zero_log_pb2
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -169,6 +170,8 @@ class Run(_message.Message):
     COMPLETED_AT_FIELD_NUMBER: _builtins.int
     UPDATED_AT_FIELD_NUMBER: _builtins.int
     CALLBACK_URL_FIELD_NUMBER: _builtins.int
+    EXPIRES_AT_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID."""
     organization_id: _builtins.str
@@ -191,6 +194,8 @@ class Run(_message.Message):
     """Grows by at least one with every change."""
     callback_url: _builtins.str
     """Whom to tell when it has ended; empty: nobody."""
+    zero_log: _builtins.bool
+    """It is kept in memory alone."""
     @_builtins.property
     def source(self) -> Global___RunSource:
         """What it began with."""
@@ -227,6 +232,10 @@ class Run(_message.Message):
     def updated_at(self) -> _timestamp_pb2.Timestamp:
         """When it changed last."""
 
+    @_builtins.property
+    def expires_at(self) -> _timestamp_pb2.Timestamp:
+        """When it and all that came of it are forgotten; set for zero-log runs."""
+
     def __init__(
         self,
         *,
@@ -250,17 +259,23 @@ class Run(_message.Message):
         completed_at: _timestamp_pb2.Timestamp | None = ...,
         updated_at: _timestamp_pb2.Timestamp | None = ...,
         callback_url: _builtins.str = ...,
+        expires_at: _timestamp_pb2.Timestamp | None = ...,
+        zero_log: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_started_at", b"_started_at", "completed_at", b"completed_at", "created_at", b"created_at", "error", b"error", "result", b"result", "source", b"source", "started_at", b"started_at", "updated_at", b"updated_at"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_expires_at", b"_expires_at", "_started_at", b"_started_at", "completed_at", b"completed_at", "created_at", b"created_at", "error", b"error", "expires_at", b"expires_at", "result", b"result", "source", b"source", "started_at", b"started_at", "updated_at", b"updated_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_started_at", b"_started_at", "analyses", b"analyses", "callback_url", b"callback_url", "completed_at", b"completed_at", "created_at", b"created_at", "document_id", b"document_id", "error", b"error", "id", b"id", "jobs", b"jobs", "languages", b"languages", "mode", b"mode", "organization_id", b"organization_id", "priority", b"priority", "progress", b"progress", "result", b"result", "revision", b"revision", "source", b"source", "started_at", b"started_at", "state", b"state", "updated_at", b"updated_at", "user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at", "_expires_at", b"_expires_at", "_started_at", b"_started_at", "analyses", b"analyses", "callback_url", b"callback_url", "completed_at", b"completed_at", "created_at", b"created_at", "document_id", b"document_id", "error", b"error", "expires_at", b"expires_at", "id", b"id", "jobs", b"jobs", "languages", b"languages", "mode", b"mode", "organization_id", b"organization_id", "priority", b"priority", "progress", b"progress", "result", b"result", "revision", b"revision", "source", b"source", "started_at", b"started_at", "state", b"state", "updated_at", b"updated_at", "user_id", b"user_id", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__completed_at: _TypeAlias = _typing.Literal["completed_at"]  # noqa: Y015
     _WhichOneofArgType__completed_at: _TypeAlias = _typing.Literal["_completed_at", b"_completed_at"]  # noqa: Y015
+    _WhichOneofReturnType__expires_at: _TypeAlias = _typing.Literal["expires_at"]  # noqa: Y015
+    _WhichOneofArgType__expires_at: _TypeAlias = _typing.Literal["_expires_at", b"_expires_at"]  # noqa: Y015
     _WhichOneofReturnType__started_at: _TypeAlias = _typing.Literal["started_at"]  # noqa: Y015
     _WhichOneofArgType__started_at: _TypeAlias = _typing.Literal["_started_at", b"_started_at"]  # noqa: Y015
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__completed_at) -> _WhichOneofReturnType__completed_at | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expires_at) -> _WhichOneofReturnType__expires_at | None: ...
     @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__started_at) -> _WhichOneofReturnType__started_at | None: ...
 
@@ -327,6 +342,7 @@ class SubmitRunRequest(_message.Message):
     PRIORITY_FIELD_NUMBER: _builtins.int
     MAX_BYTES_FIELD_NUMBER: _builtins.int
     CALLBACK_URL_FIELD_NUMBER: _builtins.int
+    ZERO_LOG_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """UUID that the caller chooses; the run's own id, which the answer tells, derives from it and from the caller's
     organization.
@@ -351,6 +367,12 @@ class SubmitRunRequest(_message.Message):
     def job(self) -> _job_pb2.JobConfig:
         """How to read what is fetched; its analysis has to be unset. Nothing of it matters for a document that is there."""
 
+    @_builtins.property
+    def zero_log(self) -> _zero_log_pb2.ZeroLog:
+        """Keep the run, what is fetched for it and all that comes of it in memory alone. A document that is in memory is
+        worked on there whether this is set or not, until it is forgotten; one in the record has to be completed.
+        """
+
     def __init__(
         self,
         *,
@@ -363,10 +385,11 @@ class SubmitRunRequest(_message.Message):
         priority: _builtins.int = ...,
         max_bytes: _builtins.int = ...,
         callback_url: _builtins.str = ...,
+        zero_log: _zero_log_pb2.ZeroLog | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "job", b"job", "s3", b"s3", "source", b"source", "url", b"url"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["document_id", b"document_id", "job", b"job", "s3", b"s3", "source", b"source", "url", b"url", "zero_log", b"zero_log"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyses", b"analyses", "callback_url", b"callback_url", "document_id", b"document_id", "id", b"id", "job", b"job", "max_bytes", b"max_bytes", "priority", b"priority", "s3", b"s3", "source", b"source", "url", b"url"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["analyses", b"analyses", "callback_url", b"callback_url", "document_id", b"document_id", "id", b"id", "job", b"job", "max_bytes", b"max_bytes", "priority", b"priority", "s3", b"s3", "source", b"source", "url", b"url", "zero_log", b"zero_log"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_source: _TypeAlias = _typing.Literal["url", "s3", "document_id"]  # noqa: Y015
     _WhichOneofArgType_source: _TypeAlias = _typing.Literal["source", b"source"]  # noqa: Y015

@@ -82,7 +82,8 @@ class RunServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetRun(self, request, context):
-        """One run, once completed with its result. NOT_FOUND; INSUFFICIENT_SCOPE for a run with analyses by a credential
+        """One run, once completed with its result. NOT_FOUND; of a zero-log one EXPIRED once its time is up, EPHEMERAL_LOST
+        when the memory that held it was lost before; INSUFFICIENT_SCOPE for a run with analyses by a credential
         without `enrichment.read`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

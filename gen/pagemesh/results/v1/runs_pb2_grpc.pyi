@@ -40,7 +40,8 @@ class RunServiceStub:
     analyses of a document by a credential without `enrichment.write`.
     """
     GetRun: _grpc.UnaryUnaryMultiCallable[_runs_pb2.GetRunRequest, _runs_pb2.GetRunResponse]
-    """One run, once completed with its result. NOT_FOUND; INSUFFICIENT_SCOPE for a run with analyses by a credential
+    """One run, once completed with its result. NOT_FOUND; of a zero-log one EXPIRED once its time is up, EPHEMERAL_LOST
+    when the memory that held it was lost before; INSUFFICIENT_SCOPE for a run with analyses by a credential
     without `enrichment.read`.
     """
     ListRuns: _grpc.UnaryUnaryMultiCallable[_runs_pb2.ListRunsRequest, _runs_pb2.ListRunsResponse]
@@ -64,7 +65,8 @@ class RunServiceAsyncStub(RunServiceStub):
     analyses of a document by a credential without `enrichment.write`.
     """
     GetRun: _aio.UnaryUnaryMultiCallable[_runs_pb2.GetRunRequest, _runs_pb2.GetRunResponse]  # type: ignore[assignment]
-    """One run, once completed with its result. NOT_FOUND; INSUFFICIENT_SCOPE for a run with analyses by a credential
+    """One run, once completed with its result. NOT_FOUND; of a zero-log one EXPIRED once its time is up, EPHEMERAL_LOST
+    when the memory that held it was lost before; INSUFFICIENT_SCOPE for a run with analyses by a credential
     without `enrichment.read`.
     """
     ListRuns: _aio.UnaryUnaryMultiCallable[_runs_pb2.ListRunsRequest, _runs_pb2.ListRunsResponse]  # type: ignore[assignment]
@@ -97,7 +99,8 @@ class RunServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _runs_pb2.GetRunRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_runs_pb2.GetRunResponse, _abc.Awaitable[_runs_pb2.GetRunResponse]]:
-        """One run, once completed with its result. NOT_FOUND; INSUFFICIENT_SCOPE for a run with analyses by a credential
+        """One run, once completed with its result. NOT_FOUND; of a zero-log one EXPIRED once its time is up, EPHEMERAL_LOST
+        when the memory that held it was lost before; INSUFFICIENT_SCOPE for a run with analyses by a credential
         without `enrichment.read`.
         """
 

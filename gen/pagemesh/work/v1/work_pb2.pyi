@@ -272,16 +272,26 @@ class DeliverTask(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DELIVERY_ID_FIELD_NUMBER: _builtins.int
+    ROOT_ID_FIELD_NUMBER: _builtins.int
+    DUE_AT_FIELD_NUMBER: _builtins.int
     delivery_id: _builtins.str
     """UUID of the delivery."""
+    root_id: _builtins.str
+    """Set for zero-log work: UUID under which the broker's memory has what is to be told, and to whom."""
+    @_builtins.property
+    def due_at(self) -> _timestamp_pb2.Timestamp:
+        """Set for zero-log work whose attempt failed: when the next one is due."""
+
     def __init__(
         self,
         *,
         delivery_id: _builtins.str = ...,
+        root_id: _builtins.str = ...,
+        due_at: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["due_at", b"due_at"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delivery_id", b"delivery_id", "due_at", b"due_at", "root_id", b"root_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,7 +3,6 @@
 from starlette.responses import Response
 
 from mesh import client
-from mesh.errors import Forbidden, NotFound
 from pagemesh.results.v1 import analysis_pb2, results_pb2
 from pagemesh.results.v1.zero_log_pb2 import ZeroLog
 from services.gateway import zero_log
@@ -13,6 +12,7 @@ from services.gateway.dry_runs import Estimate
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, Keyed, get, post
 from services.gateway.feed import Feed
 from services.gateway.idempotency import read_key
+from services.gateway.kept_terms import KeptTerms
 from services.gateway.neighbours import Neighbours
 from services.gateway.problems import invalid
 from services.gateway.surfaces.platform import PREFIX, estimates, models, render, shapes
@@ -30,6 +30,7 @@ class Analyses:
         self._callbacks = callbacks
         self._neighbours = neighbours
         self._zero_log = zero_log
+        self._kept = KeptTerms(neighbours, zero_log)
         self._feed = feed
 
     def endpoints(self) -> list[AnyEndpoint]:
@@ -94,14 +95,7 @@ class Analyses:
         asked = await self._zero_log.of(call.request.headers, call.identity)
         if asked is not None or read_key(call.request.headers) is None:
             return asked
-        try:
-            request = results_pb2.GetDocumentRequest(document_id=call.ids["document_id"])
-            document = (await client.call(self._neighbours.documents.GetDocument, request)).document
-        except Forbidden:  # a caller that may not read cannot tell, and what may be secret is remembered as if it were
-            return self._zero_log.unasked()
-        except NotFound:
-            return None
-        return self._zero_log.unasked() if document.zero_log else None
+        return await self._kept.of_document(call.request.scope, call.ids["document_id"])
 
     async def list(self, call: Call[NoBody, models.AnalysesQuery]) -> Response:
         """Analyses of a document."""

@@ -12,6 +12,7 @@ from services.gateway.surfaces.platform import estimates
 from services.gateway.surfaces.runs.asked import run_form, wanted_analyses, wanted_reading
 from services.gateway.surfaces.runs.models import RunBody
 from services.gateway.uploads import Head
+from services.gateway.zero_log import ZeroLog, ZeroLogTerms
 
 _UNKNOWN: Estimate = {"pages": None, "ocr_pages": None, "seconds": None, "tokens": None, "cost_usd": None}
 
@@ -19,7 +20,11 @@ _UNKNOWN: Estimate = {"pages": None, "ocr_pages": None, "seconds": None, "tokens
 class Estimating:
     """One run being estimated. Everything raises what starting it would raise."""
 
-    def __init__(self, neighbours: Neighbours, callbacks: CallbackPolicy) -> None:
+    def __init__(
+        self, neighbours: Neighbours, callbacks: CallbackPolicy, terms: ZeroLogTerms, zero_log: ZeroLog | None
+    ) -> None:
+        self._terms = terms
+        self._zero_log = zero_log
         self._neighbours = neighbours
         self._callbacks = callbacks
         self._analyses: Sequence[AnalysisConfig] = ()
@@ -28,6 +33,7 @@ class Estimating:
         """How a form would have its file read."""
         form, config = run_form(head.fields)
         self._callbacks.require(form.callback_url)
+        self._terms.choose(self._zero_log, form.ttl_seconds)
         self._analyses = list(wanted_analyses(config))
         return wanted_reading(config)
 

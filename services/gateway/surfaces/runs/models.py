@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 from mesh.addresses import LONGEST_URL
 from services.gateway.listing import PageQuery
-from services.gateway.surfaces.platform.models import AnalysisType, Languages, Mode, Password, Prompt
+from services.gateway.surfaces.platform.models import AnalysisType, Languages, Mode, Password, Prompt, TtlSeconds
 from services.gateway.texts import MAX_CHARACTERS
 from services.gateway.validation import Body, Text
 
@@ -61,6 +61,7 @@ class RunBody(Body):
     source: RunSource
     config: RunConfig = RunConfig()
     callback_url: CallbackUrl | None = None
+    ttl_seconds: TtlSeconds | None = None
 
 
 class RunForm(BaseModel):
@@ -70,6 +71,7 @@ class RunForm(BaseModel):
 
     config: str | None = Field(default=None, description="JSON, as `config` of a run without a file.")
     callback_url: CallbackUrl | None = None
+    ttl_seconds: TtlSeconds | None = None
 
 
 class RunsQuery(PageQuery):

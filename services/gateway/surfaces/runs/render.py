@@ -31,7 +31,15 @@ _KINDS = ("fetch", "inspect", "extract", "ocr", "analyze")
 
 def accepted(run: runs_pb2.Run) -> shapes.RunAccepted:
     """A run that was just accepted: work on it may have begun, but the answer speaks of its acceptance."""
-    return {"id": run.id, "state": "pending", "source": _source(run), "created_at": render.time(run.created_at)}
+    told: shapes.RunAccepted = {
+        "id": run.id,
+        "state": "pending",
+        "source": _source(run),
+        "created_at": render.time(run.created_at),
+    }
+    if run.zero_log:
+        told["zero_log"], told["expires_at"] = True, render.time(run.expires_at)
+    return told
 
 
 def body(run: runs_pb2.Run) -> bytes:
@@ -42,7 +50,7 @@ def body(run: runs_pb2.Run) -> bytes:
 def status(run: runs_pb2.Run) -> shapes.Run:
     """A run."""
     reading = _reading(run)
-    return {
+    shown: shapes.Run = {
         "id": run.id,
         "state": STATES.get(run.state, "pending"),
         "source": _source(run),
@@ -59,6 +67,9 @@ def status(run: runs_pb2.Run) -> shapes.Run:
         "completed_at": render.time(run.completed_at) if run.HasField("completed_at") else None,
         "updated_at": render.time(run.updated_at),
     }
+    if run.zero_log:
+        shown["zero_log"], shown["expires_at"] = True, render.time(run.expires_at)
+    return shown
 
 
 def retry_after(run: runs_pb2.Run) -> int:

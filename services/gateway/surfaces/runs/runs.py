@@ -13,22 +13,23 @@ from services.gateway.answers import accepted, json_response
 from services.gateway.callbacks import CallbackPolicy
 from services.gateway.dry_runs import Estimate
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, Endpoint, Keyed, get
+from services.gateway.idempotency import read_key
+from services.gateway.kept_terms import KeptTerms
 from services.gateway.listing import list_response
 from services.gateway.neighbours import Neighbours
 from services.gateway.organizations import Organizations
 from services.gateway.plans import Usage
-from services.gateway.problems import invalid
 from services.gateway.settings import GatewaySettings
 from services.gateway.surfaces.platform import API_VERSION, PREFIX
 from services.gateway.surfaces.platform.previews import Preview
 from services.gateway.surfaces.runs import models, render, shapes
 from services.gateway.surfaces.runs.estimating import Estimating
 from services.gateway.surfaces.runs.following import Following
-from services.gateway.surfaces.runs.starting import Start
+from services.gateway.surfaces.runs.starting import Limits, Start
 from services.gateway.texts import MAX_CHARACTERS
 from services.gateway.uploads import Opener, UploadReader, too_large
 from services.gateway.validation import NoBody, NoQuery, declared_length
-from services.gateway.zero_log import ZeroLog, ZeroLogTerms
+from services.gateway.zero_log import ZeroLog, ZeroLogTerms, mark
 
 _MIB = 1 << 20
 _FORM_OVERHEAD_BYTES = _MIB
@@ -54,6 +55,7 @@ class Runs:
     ) -> None:
         self._callbacks = callbacks
         self._zero_log = zero_log
+        self._kept = KeptTerms(neighbours, zero_log)
         self._neighbours = neighbours
         self._organizations = organizations
         self._usage = usage
@@ -74,10 +76,10 @@ class Runs:
                 NoQuery,
                 form=models.RunForm,
                 body_bytes=_BODY_BYTES,
-                problems=(404, 409),
+                problems=(404, 409, 410),
                 keyed=Keyed(),
                 estimate=self.estimate,
-                zero_log=self._refuse_zero_log,
+                zero_log=self._terms,
                 scope=_WRITE,
             ),
             get(
@@ -117,6 +119,7 @@ class Runs:
                 NoQuery,
                 problems=(409,),
                 keyed=Keyed(),
+                remembered=lambda call: self._kept.of_run(call.request.scope, call.ids["run_id"]),
                 scope=_WRITE,
             ),
             get(
@@ -134,27 +137,44 @@ class Runs:
         if makes_document:
             await self._require_room(call)
         max_bytes = await self._max_bytes(call)
-        start = Start(self._neighbours, self._callbacks, call.origin, max_bytes, self._settings.upload_seconds)
-        if not call.is_form:
-            return _accepted(await start.named(call.body))
-        return _accepted(await start.file(self._reader(call, start.open, max_bytes)))
+        limits = Limits(max_bytes, self._settings.upload_seconds)
+        start = Start(self._neighbours, self._callbacks, self._zero_log, call.origin, limits, call.zero_log)
+        if call.is_form:
+            run = await start.file(self._reader(call, start.open, max_bytes))
+        else:
+            run = await start.named(call.body)
+        _mark(call, run)
+        if run.zero_log and call.zero_log is not None:
+            call.zero_log.until(run.expires_at)
+        return _accepted(run)
 
-    async def _refuse_zero_log(self, call: Call[Any, NoQuery]) -> ZeroLog | None:
-        """Runs are recorded. Raises InvalidArgument where nothing may be, rather than do what was not meant."""
-        if await self._zero_log.of(call.request.headers, call.identity) is not None:
-            raise invalid({"X-Zero-Log": "Runs are recorded: send a task or a document, which can be kept in memory."})
-        return None
+    async def _terms(self, call: Call[Any, NoQuery]) -> ZeroLog | None:
+        """As asked, or, where an answer is to be remembered, as the document is that it is about."""
+        asked = await self._zero_log.of(call.request.headers, call.identity)
+        if call.is_form:  # what its fields choose is known later
+            return asked
+        self._zero_log.choose(asked, call.body.ttl_seconds)
+        document_id = call.body.source.document_id
+        if asked is not None or document_id is None or read_key(call.request.headers) is None:
+            return asked
+        return await self._kept.of_document(call.request.scope, document_id.lower())
 
     async def estimate(self, call: Call[Any, NoQuery]) -> Estimate:
         """What the run would take. What is only named is not fetched for that."""
-        estimating = Estimating(self._neighbours, self._callbacks)
+        estimating = Estimating(self._neighbours, self._callbacks, self._zero_log, call.zero_log)
         if not call.is_form:
             if call.body.source.document_id is None:
                 await self._usage.require_room(call.identity)
             return await estimating.named(call.body)
         await self._usage.require_room(call.identity)
         max_bytes = await self._max_bytes(call)
-        preview = Preview(self._neighbours.ingest, self._settings.upload_seconds, max_bytes, estimating.wanted)
+        preview = Preview(
+            self._neighbours.ingest,
+            self._settings.upload_seconds,
+            max_bytes,
+            estimating.wanted,
+            call.zero_log is not None,
+        )
         return await estimating.file(await preview.run(self._reader(call, preview.open, max_bytes)))
 
     def _reader(self, call: Call[Any, NoQuery], open_sink: Opener, max_bytes: int) -> UploadReader:
@@ -187,6 +207,7 @@ class Runs:
         is_news = known is not None and not polling.matches(known, polling.strong_etag(render.body(run)))
         if seconds and not is_news and run.state not in render.ENDED:
             run = await self.following.changed_state(run, seconds)
+        _mark(call, run)
         response = _status(run, known)
         if seconds is not None:
             response.headers["preference-applied"] = f"wait={seconds}"
@@ -195,7 +216,7 @@ class Runs:
     async def events(self, call: Call[NoBody, NoQuery]) -> Response:
         """A run's changes until it ended."""
         run_id = call.ids["run_id"]
-        await self.following.get(run_id)  # so that an unknown run is answered as one
+        _mark(call, await self.following.get(run_id))  # an unknown run is answered as one
         events = self._events(run_id, call.request.headers.get("last-event-id"))
         return StreamingResponse(events, headers=_EVENT_HEADERS, media_type="text/event-stream")
 
@@ -203,6 +224,7 @@ class Runs:
         """Cancels a run."""
         request = runs_pb2.CancelRunRequest(run_id=call.ids["run_id"])
         cancelled = (await client.call(self._neighbours.runs.CancelRun, request)).run
+        _mark(call, cancelled)
         return Response(render.body(cancelled), 202, {"location": f"{PREFIX}/runs/{cancelled.id}"}, "application/json")
 
     async def queue(self, call: Call[NoBody, NoQuery]) -> Response:
@@ -218,7 +240,7 @@ class Runs:
                 elif str(run.revision) != last_seen:
                     yield b"id: %d\nevent: run\ndata: %s\n\n" % (run.revision, render.body(run))
         except NotFound:
-            return  # its document was deleted
+            return  # its document was deleted, or its time is up
 
     async def _require_room(self, call: Call[Any, NoQuery]) -> None:
         """Raises TooMuch (QUOTA_EXCEEDED) unless the plan has room for a document."""
@@ -238,6 +260,12 @@ class Runs:
         except (NotFound, Forbidden):  # a caller that may only write cannot tell
             return False
         return True
+
+
+def _mark(call: Call[Any, NoQuery], run: runs_pb2.Run) -> None:
+    """Has the answer say that it is about a run in memory, if it is."""
+    if run.zero_log:
+        mark(call.request.scope)
 
 
 def _accepted(run: runs_pb2.Run) -> Response:

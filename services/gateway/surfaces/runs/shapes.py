@@ -5,7 +5,16 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict
 
 from services.gateway.surfaces.platform.models import Mode
-from services.gateway.surfaces.platform.shapes import Analysis, JobError, JobPages, PageFailure, Time, TokenUsage, Uuid
+from services.gateway.surfaces.platform.shapes import (
+    Analysis,
+    JobError,
+    JobPages,
+    PageFailure,
+    Time,
+    TokenUsage,
+    Uuid,
+    ZeroLogged,
+)
 from services.gateway.surfaces.runs.models import RunState
 
 
@@ -36,6 +45,8 @@ class RunAccepted(TypedDict):
     state: Literal["pending"]
     source: Source
     created_at: Time
+    zero_log: NotRequired[ZeroLogged]
+    expires_at: NotRequired[Time]
 
 
 class Task(TypedDict):
@@ -119,6 +130,8 @@ class Run(TypedDict):
     started_at: Time | None
     completed_at: Time | None
     updated_at: Time
+    zero_log: NotRequired[ZeroLogged]
+    expires_at: NotRequired[Time]
 
 
 class RunList(TypedDict):

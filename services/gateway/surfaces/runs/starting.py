@@ -1,10 +1,12 @@
 """Runs started: a file passed on to ingest as it comes, a text likewise, everything else named to the record."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from mesh import client
 from mesh.errors import IllegalState
 from pagemesh.ingest.v1.ingest_pb2 import UploadConfig
+from pagemesh.results.v1 import zero_log_pb2 as message
 from pagemesh.results.v1.analysis_pb2 import AnalysisConfig
 from pagemesh.results.v1.runs_pb2 import Run, SentRun, SubmitRunRequest
 from services.gateway.callbacks import CallbackPolicy
@@ -15,23 +17,39 @@ from services.gateway.surfaces.runs.asked import run_form, wanted_analyses, want
 from services.gateway.surfaces.runs.models import RunBody, RunConfig
 from services.gateway.texts import submit_text
 from services.gateway.uploads import Head, Sink, UploadReader
+from services.gateway.zero_log import ZeroLog, ZeroLogTerms
 
 _SHOWN_CHARACTERS = 1_000
 """How much of a text its run shows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How large what is read may be, and how long an upload may take."""
+
+    max_bytes: int
+    seconds: float
 
 
 class Start:
     """One run being started."""
 
     def __init__(
-        self, neighbours: Neighbours, callbacks: CallbackPolicy, origin: Origin, max_bytes: int, seconds: float
+        self,
+        neighbours: Neighbours,
+        callbacks: CallbackPolicy,
+        terms: ZeroLogTerms,
+        origin: Origin,
+        limits: Limits,
+        zero_log: ZeroLog | None,
     ) -> None:
-        """`seconds` is how long an upload may take, `max_bytes` how large what is read may be."""
+        """`zero_log` tells whether the run is kept in memory alone; `terms` what its form may choose of that."""
         self._callbacks = callbacks
         self._neighbours = neighbours
+        self._terms = terms
         self._origin = origin
-        self._max_bytes = max_bytes
-        self._seconds = seconds
+        self._limits = limits
+        self._zero_log = zero_log
         self._sink: IngestSink | None = None
 
     async def named(self, body: RunBody) -> Run:
@@ -46,8 +64,9 @@ class Start:
             analyses=analyses,
             job=wanted_reading(body.config),
             priority=body.config.priority,
-            max_bytes=self._max_bytes,
+            max_bytes=self._limits.max_bytes,
             callback_url=body.callback_url or "",
+            zero_log=self._asked(),
         )
         try:
             return (await client.call(self._neighbours.runs.SubmitRun, request)).run
@@ -71,9 +90,10 @@ class Start:
         """Tells ingest what comes."""
         form, config = run_form(head.fields)
         self._callbacks.require(form.callback_url)
+        self._terms.choose(self._zero_log, form.ttl_seconds)
         name = head.safe_filename
         run = SentRun(file=name, analyses=wanted_analyses(config), callback_url=form.callback_url or "")
-        self._sink = IngestSink(self._neighbours.ingest, self._seconds)
+        self._sink = IngestSink(self._neighbours.ingest, self._limits.seconds)
         self._sink.begin(self._upload(name, run, config))
         return self._sink
 
@@ -82,7 +102,7 @@ class Start:
         run = SentRun(text=shown, analyses=analyses, callback_url=body.callback_url or "")
         upload = self._upload("text.txt", run, body.config)
         try:
-            return (await submit_text(self._neighbours.ingest, upload, text, self._seconds)).run
+            return (await submit_text(self._neighbours.ingest, upload, text, self._limits.seconds)).run
         except IllegalState as error:
             raise self._blamed(error) from error
 
@@ -92,11 +112,16 @@ class Start:
             document_id=self._origin.id("document"),
             job_id=self._origin.id("job"),
             original_filename=name,
-            max_bytes=self._max_bytes,
+            max_bytes=self._limits.max_bytes,
             job=wanted_reading(config),
             priority=config.priority,
             run=run,
+            zero_log=self._asked(),
         )
+
+    def _asked(self) -> message.ZeroLog | None:
+        zero_log = self._zero_log
+        return message.ZeroLog(ttl_seconds=zero_log.seconds) if zero_log and zero_log.is_asked else None
 
     def _blamed(self, error: IllegalState) -> Exception:
         """Of a repeat whose first try asked for something else, the error for that; else the error."""
