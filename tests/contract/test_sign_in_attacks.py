@@ -23,7 +23,7 @@ from pydantic import SecretStr
 
 from services.auth import outgoing
 from services.auth.sign_in_states import States, s256
-from tests.contract.test_auth import settings_for
+from tests.contract.authing import settings_for
 from tests.support import forger as forged
 from tests.support import github_server, openid
 from tests.support.forger import Forger, secret_key
