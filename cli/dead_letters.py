@@ -1,7 +1,7 @@
 """Dead letters: tasks and facts that were given up, as the broker keeps them in the stream `DEAD`."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -149,10 +149,9 @@ async def _ignored(error: Exception) -> None:
     """What goes wrong is told by the call that it ends."""
 
 
-class _translated:  # noqa: N801  # used as a keyword-like block
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, _BROKER_ERRORS):
-            raise Unavailable("The message broker cannot be reached.", dependency="nats") from error
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except _BROKER_ERRORS as error:
+        raise Unavailable("The message broker cannot be reached.", dependency="nats") from error

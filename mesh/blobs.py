@@ -17,8 +17,8 @@ import tempfile
 import time
 import weakref
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
@@ -122,7 +122,7 @@ class Blobs:
         """A writer whose blob appears, durably, when the block ends well, and not at all otherwise."""
         writer = BlobWriter(self._store, key, self._put)
         try:
-            with _translated(key):
+            with _translated():
                 yield writer
                 in_parts = await writer.finish()
                 if in_parts and self._folders:
@@ -138,12 +138,12 @@ class Blobs:
 
     async def get(self, key: str) -> bytes:
         """A whole blob. Raises NotFound, Unavailable."""
-        with _translated(key):
+        with _translated():
             return bytes(await (await obstore.get_async(self._store, key)).bytes_async())
 
     async def stream(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Bytes `start` to `end` (exclusive), in pieces of at most 1 MiB. Raises NotFound, Unavailable."""
-        with _translated(key):
+        with _translated():
             size = (await obstore.head_async(self._store, key))["size"]
             stop = size if end is None else min(end, size)
             for offset in range(start, stop, 1 << 20):
@@ -153,7 +153,7 @@ class Blobs:
     async def delete(self, key: str) -> None:
         """Removes a blob, durably; one that is not there is no error. Raises Unavailable."""
         try:
-            with _translated(key):
+            with _translated():
                 if self._folders:
                     await asyncio.to_thread(self._folders.remove, _checked(key))
                 else:
@@ -164,7 +164,7 @@ class Blobs:
     async def holds(self, key: str) -> bool:
         """Whether there is such a blob. Raises Unavailable."""
         try:
-            with _translated(key):
+            with _translated():
                 await obstore.head_async(self._store, key)
         except NotFound:
             return False
@@ -175,7 +175,7 @@ class Blobs:
 
         Raises Unavailable.
         """
-        with _translated(folder):
+        with _translated():
             if self._folders:
                 files = self._folders.files(_checked(folder))
                 while some := await asyncio.to_thread(lambda: tuple(islice(files, _LISTED_AT_ONCE))):
@@ -272,20 +272,15 @@ def _open(url: str, root: Path | None) -> ObjectStore:
     return from_url(url)
 
 
-class _translated:  # noqa: N801  # used as a keyword-like block
+@contextmanager
+def _translated() -> Iterator[None]:
     """Turns the store's errors into ours."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, FileNotFoundError | NotFoundError):
-            raise NotFound("The original is no longer stored.", "BLOB_MISSING") from error
-        if isinstance(error, BaseError | OSError):
-            raise Unavailable("The blob store is away.", dependency="storage") from error
+    try:
+        yield
+    except (FileNotFoundError, NotFoundError) as error:
+        raise NotFound("The original is no longer stored.", "BLOB_MISSING") from error
+    except (BaseError, OSError) as error:
+        raise Unavailable("The blob store is away.", dependency="storage") from error
 
 
 def _checked(key: str) -> str:

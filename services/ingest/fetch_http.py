@@ -1,7 +1,7 @@
 """Originals by http and https: every address judged, redirects followed by hand, nothing believed but the bytes."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from email.message import Message
 from http import HTTPStatus
 from typing import Final
@@ -53,22 +53,20 @@ class HttpOpener:
         raise FetchFault("fetch_failed", f"It redirects more than {REDIRECTS} times.")
 
 
-class _translated:  # noqa: N801  # used as a keyword-like block
+@contextmanager
+def _translated() -> Iterator[None]:
     """Turns what HTTP and addresses raise into faults."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, httpx.TimeoutException):
-            raise FetchFault("fetch_timeout", "The server took too long.", may_pass=True) from error
-        if isinstance(error, httpx.TransportError):
-            raise FetchFault("fetch_failed", "The connection failed, or broke off.", may_pass=True) from error
-        if isinstance(error, httpx.InvalidURL | UnicodeError):
-            raise FetchFault("fetch_failed", "It redirects to what is no URL.") from error
-        if isinstance(error, InvalidArgument):
-            code = error.code if error.reason == "ADDRESS_NOT_ALLOWED" else "fetch_failed"
-            raise FetchFault(code, error.message) from error
+    try:
+        yield
+    except httpx.TimeoutException as error:
+        raise FetchFault("fetch_timeout", "The server took too long.", may_pass=True) from error
+    except httpx.TransportError as error:
+        raise FetchFault("fetch_failed", "The connection failed, or broke off.", may_pass=True) from error
+    except (httpx.InvalidURL, UnicodeError) as error:
+        raise FetchFault("fetch_failed", "It redirects to what is no URL.") from error
+    except InvalidArgument as error:
+        code = error.code if error.reason == "ADDRESS_NOT_ALLOWED" else "fetch_failed"
+        raise FetchFault(code, error.message) from error
 
 
 async def _good(response: httpx.Response) -> httpx.Response:

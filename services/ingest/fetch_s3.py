@@ -4,8 +4,8 @@ What the installation itself stores is out of reach whatever the rules say.
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final, Self
 from urllib.parse import unquote, urlparse
 
@@ -84,19 +84,17 @@ class S3Opener:
         return self._stores[bucket]
 
 
-class _translated:  # noqa: N801  # used as a keyword-like block
+@contextmanager
+def _translated() -> Iterator[None]:
     """Turns the store's errors into faults."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, FileNotFoundError | NotFoundError):
-            raise FetchFault("fetch_failed", "There is no such object.") from error
-        if isinstance(error, PermissionDeniedError | UnauthenticatedError):
-            raise FetchFault("fetch_failed", "The bucket does not let us read it.") from error
-        if isinstance(error, BaseError | OSError):
-            raise FetchFault("fetch_failed", "The object store does not answer.", may_pass=True) from error
+    try:
+        yield
+    except (FileNotFoundError, NotFoundError) as error:
+        raise FetchFault("fetch_failed", "There is no such object.") from error
+    except (PermissionDeniedError, UnauthenticatedError) as error:
+        raise FetchFault("fetch_failed", "The bucket does not let us read it.") from error
+    except (BaseError, OSError) as error:
+        raise FetchFault("fetch_failed", "The object store does not answer.", may_pass=True) from error
 
 
 async def _body(found: "obstore.GetResult") -> AsyncIterator[bytes]:

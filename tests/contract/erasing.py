@@ -37,7 +37,7 @@ from services.results.stopping import Stopping
 from services.results.store import Store
 from services.results.store.database import SCHEMA
 from services.results.sweeping import Sweeping
-from tests.contract.test_results import Results, inspected
+from tests.contract.recording import Results, inspected
 from tests.support.services import Caller, Hands, running
 
 NEVER = 1e6

@@ -19,7 +19,7 @@ from mesh.errors import AlreadyExists, InvalidArgument, NotFound, PagemeshError,
 from mesh.verifier import remote_verifier
 from pagemesh.auth.v1 import admin_pb2, auth_pb2, auth_pb2_grpc
 from services.auth.settings import AuthSettings
-from tests.contract.test_auth import settings_for
+from tests.contract.authing import settings_for
 from tests.contract.test_oauth import make as make_client
 from tests.contract.test_oauth import token_of
 from tests.support.broker import eventually

@@ -13,7 +13,7 @@ from mesh.errors import Forbidden, InvalidArgument, PagemeshError, Unauthenticat
 from mesh.verifier import remote_verifier
 from pagemesh.auth.v1 import admin_pb2, auth_pb2, auth_pb2_grpc, keys_pb2, keys_pb2_grpc
 from services.auth.settings import AuthSettings
-from tests.contract.test_auth import settings_for
+from tests.contract.authing import settings_for
 from tests.contract.test_oauth import make as make_client
 from tests.contract.test_oauth import token_of
 from tests.support.identity_mesh import IdentityMesh, identity_mesh

@@ -32,7 +32,7 @@ from pagemesh.work.v1.work_pb2 import AnalyzeTask, Fact, Task
 from services.analysis.service import serve
 from services.analysis.settings import AnalysisSettings
 from services.auth.settings import AuthSettings
-from tests.contract.test_auth import dsn
+from tests.contract.authing import dsn
 from tests.support.broker import eventually
 from tests.support.llm_server import Fail, LlmServer, Slow
 from tests.support.services import Caller, Facts, running

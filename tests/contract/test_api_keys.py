@@ -13,7 +13,7 @@ import pytest
 from pydantic import SecretStr, TypeAdapter
 
 from services.gateway.surfaces.platform import shapes
-from tests.contract.test_auth import settings_for
+from tests.contract.authing import settings_for
 from tests.support.broker import eventually
 from tests.support.identity_mesh import IdentityMesh, Person, identity_mesh
 from tests.support.servers import NatsServer

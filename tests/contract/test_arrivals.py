@@ -18,7 +18,7 @@ from pagemesh.results.v1.usage_pb2 import GetUsageRequest
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceStub
 from services.results.service import serve
 from services.results.settings import ResultsSettings
-from tests.contract.test_results import Results, inspected, submission
+from tests.contract.recording import Results, inspected, submission
 from tests.support.services import ARRIVAL_SECRET, Caller, Hands, running
 
 SEALER = Sealer(ARRIVAL_SECRET, ARRIVAL_SEAL)

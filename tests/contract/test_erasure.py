@@ -24,7 +24,7 @@ from services.results.erasure import ERASED
 from services.results.settings import ResultsSettings
 from services.results.tombstones import Tombstone
 from tests.contract.erasing import NEVER, Erasing, checked, killable, orphans, reason, served
-from tests.contract.test_results import inspected
+from tests.contract.recording import inspected
 from tests.support.broker import eventually
 from tests.support.services import Caller
 

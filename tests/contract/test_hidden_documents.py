@@ -11,7 +11,7 @@ from pagemesh.auth.v1.auth_pb2 import IssueServiceTokenRequest
 from pagemesh.auth.v1.auth_pb2_grpc import TokenServiceStub
 from pagemesh.results.v1 import job_pb2, results_pb2
 from services.auth.settings import AuthSettings
-from tests.contract.test_results import SUMMARY, Results, found, inspected, results, settings, submission
+from tests.contract.recording import SUMMARY, Results, found, inspected, results, settings, submission
 from tests.support.services import SECRET, Caller
 
 __all__ = ["results", "settings"]  # fixtures

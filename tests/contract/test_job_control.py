@@ -22,7 +22,7 @@ from pagemesh.results.v1.page_pb2 import PageSource
 from services.results import stopping
 from services.results.service import serve
 from services.results.settings import ResultsSettings
-from tests.contract.test_results import NOBODYS, SUMMARY, all_taken_in, analysis_of, fact, found, inspected
+from tests.contract.recording import NOBODYS, SUMMARY, all_taken_in, analysis_of, fact, found, inspected
 from tests.contract.test_usage import Metered
 from tests.support.broker import eventually
 from tests.support.services import Caller, Hands, Held, running

@@ -26,7 +26,7 @@ from services.auth.__main__ import serve
 from services.auth.master_keys import MasterKey, WrongMasterKey, parse
 from services.auth.model_providers import PROVIDERS
 from services.auth.settings import AuthSettings
-from tests.contract.test_auth import dsn
+from tests.contract.authing import dsn
 from tests.support.broker import eventually
 from tests.support.provider_keys import KeyClient
 from tests.support.services import SECRET, Caller

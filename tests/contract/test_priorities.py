@@ -17,7 +17,7 @@ from pagemesh.results.v1.results_pb2_grpc import JobServiceStub
 from pagemesh.work.v1.work_pb2 import Task
 from services.results.service import serve
 from services.results.settings import ResultsSettings
-from tests.contract.test_results import submission
+from tests.contract.recording import submission
 from tests.support.broker import eventually
 from tests.support.services import Caller, running
 

@@ -13,7 +13,7 @@ from pydantic import SecretStr, TypeAdapter
 from mesh.errors import Forbidden, IllegalState, InvalidArgument, PagemeshError, Unauthenticated
 from services.auth.settings import AuthSettings
 from services.gateway.surfaces.platform import shapes
-from tests.contract.test_auth import settings_for
+from tests.contract.authing import settings_for
 from tests.support.broker import eventually
 from tests.support.identity_mesh import IdentityMesh, Person, identity_mesh
 from tests.support.provider_keys import KeyClient

@@ -5,7 +5,7 @@ import uuid
 from pagemesh.ocr.v1.events_pb2 import PageRecognized
 from pagemesh.results.v1 import job_pb2, results_pb2
 from pagemesh.results.v1.analysis_pb2 import AnalysisConfig
-from tests.contract.test_results import Results, found, inspected, results, settings
+from tests.contract.recording import Results, found, inspected, results, settings
 from tests.support.services import Caller
 
 __all__ = ["results", "settings"]  # fixtures

@@ -12,7 +12,7 @@ import nats
 import pytest
 from pydantic import SecretStr
 
-from tests.contract.test_auth import settings_for
+from tests.contract.authing import settings_for
 from tests.support.identity_mesh import PASSWORD, IdentityMesh, Person, identity_mesh
 from tests.support.servers import NatsServer
 

@@ -14,7 +14,7 @@ from pagemesh.results.v1 import job_control_pb2, job_pb2
 from pagemesh.results.v1.runs_pb2 import CancelRunRequest
 from services.results.store import Store
 from services.results.store.database import SCHEMA
-from tests.contract.test_results import SUMMARY, found
+from tests.contract.recording import SUMMARY, found
 from tests.contract.test_runs import TAGS, URL, Runs
 from tests.contract.test_webhooks import Hooks, hooks, settings
 from tests.support.receiver import Hit

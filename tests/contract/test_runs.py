@@ -35,7 +35,7 @@ from pagemesh.work.v1.work_pb2 import Fact
 from services.results.runs import state_of
 from services.results.settings import ResultsSettings
 from services.results.store.runs import STATE
-from tests.contract.test_results import SUMMARY, Results, found, inspected, results, settings, submission
+from tests.contract.recording import SUMMARY, Results, found, inspected, results, settings, submission
 from tests.support.broker import eventually
 from tests.support.services import Caller
 from tests.unit.results.jobs import analysis_job, reading_job

@@ -10,7 +10,7 @@ from mesh.errors import InvalidArgument
 from pagemesh.ingest.v1.events_pb2 import PagesExtracted
 from pagemesh.results.v1 import results_pb2
 from pagemesh.results.v1.page_pb2 import Page
-from tests.contract.test_results import NOBODYS, Results, fact, inspected, page, results, settings
+from tests.contract.recording import NOBODYS, Results, fact, inspected, page, results, settings
 from tests.support.services import Caller
 
 __all__ = ["results", "settings"]  # fixtures

@@ -15,7 +15,7 @@ from mesh.verifier import remote_verifier
 from pagemesh.auth.v1 import auth_pb2
 from services.auth.__main__ import serve
 from services.auth.settings import AuthSettings
-from tests.contract.test_auth import Auth, refusal, settings_for
+from tests.contract.authing import Auth, refusal, settings_for
 from tests.support.broker import eventually
 from tests.support.servers import NatsServer
 

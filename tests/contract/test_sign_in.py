@@ -14,7 +14,7 @@ from pydantic import SecretStr, TypeAdapter
 
 from services.auth.sign_in_states import s256
 from services.gateway.surfaces.platform import shapes
-from tests.contract.test_auth import settings_for
+from tests.contract.authing import settings_for
 from tests.support import openid
 from tests.support.broker import eventually
 from tests.support.github_server import Account, GithubServer

@@ -14,7 +14,7 @@ from services.auth.__main__ import serve
 from services.auth.records import ExternalIdentity, NewAccount, NewApiKey, NewUser, OrganizationSettings
 from services.auth.store import SCHEMA, Store
 from services.auth.tokens import fingerprint, new_refresh_token
-from tests.contract.test_auth import Auth, locked_out, settings_for
+from tests.contract.authing import Auth, locked_out, settings_for
 from tests.support.github_server import Account, GithubServer
 from tests.support.servers import NatsServer
 from tests.support.sign_in import Returned, github_settings, github_sign_in

@@ -10,7 +10,7 @@ from google.protobuf.json_format import ParseDict
 from mesh.errors import AlreadyExists, Forbidden, InvalidArgument, NotFound
 from pagemesh.results.v1 import templates_pb2 as pb
 from pagemesh.results.v1.templates_pb2_grpc import TemplateServiceStub
-from tests.contract.test_results import Results, results, settings
+from tests.contract.recording import Results, results, settings
 from tests.support.services import Caller
 
 __all__ = ["results", "settings"]  # fixtures

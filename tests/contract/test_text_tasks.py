@@ -10,7 +10,7 @@ from pagemesh.results.v1 import job_pb2, results_pb2
 from pagemesh.results.v1 import text_tasks_pb2 as pb
 from pagemesh.results.v1.analysis_pb2 import AnalysisConfig, AnalysisTemplate, TemplatePiece
 from pagemesh.results.v1.text_tasks_pb2_grpc import TextTaskServiceStub
-from tests.contract.test_results import SUMMARY, Results, found, inspected, results, settings
+from tests.contract.recording import SUMMARY, Results, found, inspected, results, settings
 from tests.support.services import Caller
 
 __all__ = ["results", "settings"]  # fixtures

@@ -23,7 +23,7 @@ from services.auth.settings import AuthSettings
 from services.gateway.metering import SUBJECT
 from services.results.service import serve
 from services.results.settings import ResultsSettings
-from tests.contract.test_results import Results, fact, found, inspected, submission
+from tests.contract.recording import Results, fact, found, inspected, submission
 from tests.support.broker import eventually
 from tests.support.servers import NatsServer
 from tests.support.services import Caller, Hands, running

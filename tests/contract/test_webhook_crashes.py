@@ -22,7 +22,7 @@ from mesh.bus import Bus
 from pagemesh.results.v1 import webhooks_pb2 as pb
 from pagemesh.results.v1.webhooks_pb2_grpc import WebhookServiceStub
 from services.results.settings import ResultsSettings
-from tests.contract.test_results import Results
+from tests.contract.recording import Results
 from tests.contract.test_webhooks import Hooks
 from tests.support.broker import eventually
 from tests.support.receiver import receiving

@@ -21,7 +21,7 @@ from pagemesh.results.v1.job_pb2 import JobConfig
 from pagemesh.results.v1.webhooks_pb2_grpc import WebhookServiceStub
 from services.results.service import serve
 from services.results.settings import ResultsSettings
-from tests.contract.test_results import SUMMARY, Results, found, inspected
+from tests.contract.recording import SUMMARY, Results, found, inspected
 from tests.support.broker import eventually
 from tests.support.receiver import HANG, RESET, Receiver, Say, receiving
 from tests.support.servers import NatsServer

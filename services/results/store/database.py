@@ -1,7 +1,7 @@
 """Connections and transactions of the record."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
@@ -91,10 +91,11 @@ class Store:
         await self._engine.dispose()
 
 
-class _unavailable_when_away:  # noqa: N801  # used as a keyword-like block
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if isinstance(error, db.AWAY) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+@contextmanager
+def _unavailable_when_away() -> Iterator[None]:
+    try:
+        yield
+    except (*db.AWAY, DBAPIError) as error:
+        if isinstance(error, db.AWAY) or error.connection_invalidated:
             raise Unavailable("The database is away.", dependency="postgresql") from error
+        raise

@@ -259,7 +259,7 @@ ALL_ERRORS = sorted(
 @pytest.mark.parametrize("kind", [*ALL_ERRORS, OSError, PermissionError, TimeoutError, FileNotFoundError])
 def test_every_error_of_the_library_is_translated(kind: type[Exception]) -> None:
     """Nothing of obstore gets out; what is missing is told apart from what is away."""
-    with pytest.raises(PagemeshError) as caught, _translated("key"):
+    with pytest.raises(PagemeshError) as caught, _translated():
         raise kind("inside: /secret/path")
     missing = kind in (FileNotFoundError, exceptions.NotFoundError)
     assert (NotFound if missing else Unavailable) is type(caught.value)

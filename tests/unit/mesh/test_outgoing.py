@@ -110,7 +110,7 @@ async def test_a_name_without_addresses() -> None:
 async def test_certificates_are_checked_for_the_name(tmp_path: Path, addresses: list[list[str]]) -> None:
     """SNI and verification use the name, though the connection is to an address."""
     addresses.append(["127.0.0.1"])
-    with _tls_server(_certificate(tmp_path)) as (port, names):
+    with _TlsServer(_certificate(tmp_path)) as (port, names):
         tls = ssl.create_default_context(cafile=str(tmp_path / "cert.pem"))
         async with httpx.AsyncClient(transport=VettedTransport(_LOOPBACK, tls)) as client:
             assert 200 == (await client.get(f"https://{_NAME}:{port}/")).status_code
@@ -140,7 +140,7 @@ def _certificate(folder: Path) -> Path:
     return folder / "both.pem"
 
 
-class _tls_server:  # noqa: N801  # used as a keyword-like block
+class _TlsServer:
     """Answers 200 to whoever gets through the handshake; notes the names that SNI tells."""
 
     def __init__(self, pem: Path) -> None:
