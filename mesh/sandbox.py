@@ -60,6 +60,12 @@ class ChildOverran(SandboxError):
     why = "overran"
 
 
+class NoTurn(SandboxError):
+    """No child was free in the time that the caller had; the task was not begun."""
+
+    why = "busy"
+
+
 class HandlerFailed(SandboxError):
     """The handler raised; the message names the exception's type, nothing more."""
 
@@ -137,12 +143,13 @@ class Sandbox:
         """How many tasks each child will have had before one that comes now, on average: 0 while one is idle."""
         return 0.0 if not self._idle.empty() else (self._size + self._waiting) / self._size
 
-    async def run(self, request: bytes) -> AsyncGenerator[bytes, None]:
+    async def run(self, request: bytes, turn_seconds: float | None = None) -> AsyncGenerator[bytes, None]:
         """Frames that the handler yields for the request. Raises a SandboxError; the pool is whole again after it.
 
-        Ending the iteration early, a cancellation included, kills the child.
+        A caller who has only so many seconds until a child takes the task gets NoTurn when they are over. Ending the
+        iteration early, a cancellation included, kills the child.
         """
-        child = await self._next()
+        child = await self._next(turn_seconds)
         finished = False
         try:
             if child is None or child.ended:
@@ -169,10 +176,13 @@ class Sandbox:
             finally:
                 self._idle.put_nowait(child)  # also when whoever waits for the end is cancelled
 
-    async def _next(self) -> _Child | None:
+    async def _next(self, within_seconds: float | None) -> _Child | None:
         self._waiting += 1
         try:
-            return await self._idle.get()
+            async with asyncio.timeout(within_seconds):
+                return await self._idle.get()
+        except TimeoutError as error:
+            raise NoTurn("every child is busy") from error
         finally:
             self._waiting -= 1
 

@@ -4,7 +4,8 @@ A task through the broker costs a small document more than being read does. Wher
 is read at once, and what was found goes to the record together with the submission; see docs/adr/0021. Whatever does
 not work out in time leaves the document to the tasks, which read every other one.
 
-A short queue is waited for too: the way by tasks would cost more processor time just when there is none to spare.
+A queue is waited for too: the way by tasks would cost more processor time just when there is none to spare. What no
+child has begun in time is not begun at all, and what one has begun is waited for: a busy machine does nothing twice.
 """
 
 import asyncio
@@ -26,8 +27,11 @@ from services.ingest.worker import FACT_BYTES, Reader
 
 log = logging.getLogger(__name__)
 
-WAIT_SECONDS = 0.1
-MOST_TURNS = 4.0
+TURN_SECONDS = 0.25
+"""How long a document may wait for its child."""
+READ_SECONDS = 1.0
+"""How long an upload is kept waiting in all; most documents take milliseconds of it."""
+MOST_TURNS = 16.0
 
 
 class Arrivals:
@@ -51,11 +55,11 @@ class Arrivals:
             return None
         began = time.perf_counter()
         source = Source(storage_key=stored.key, mime_type=stored.mime_type, password=config.password)
-        reading = asyncio.create_task(self._reader.look(source, config.mode, folder))
+        reading = asyncio.create_task(self._reader.look(source, config.mode, folder, turn_seconds=TURN_SECONDS))
         self._reading.add(reading)
         reading.add_done_callback(self._done)
         # One that takes longer is not cancelled, which would cost a child.
-        await asyncio.wait({reading}, timeout=WAIT_SECONDS)
+        await asyncio.wait({reading}, timeout=READ_SECONDS)
         found = reading.result() if reading.done() and reading.exception() is None else None
         if not isinstance(found, DocumentInspected) or found.ByteSize() >= FACT_BYTES:
             return None

@@ -20,7 +20,7 @@ class IngestSettings(MeshSettings):
     ingest_page_seconds: float = 60.0
     """Wall-clock time from one page to the next."""
     ingest_arrival_bytes: int = Field(default=1 << 20, ge=0, le=16 << 20)
-    """Size up to which a document is read as it arrives, where a child is idle; 0 for never."""
+    """Size up to which a document is read as it arrives, where the queue for children is not long; 0 for never."""
     ingest_fetches: int = Field(default=8, ge=1, le=1_000)
     """Originals that are fetched at a time."""
     fetch_seconds: float = Field(default=300.0, gt=0)

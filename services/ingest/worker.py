@@ -52,16 +52,22 @@ class Reader:
         return await report.tell(_fitting(found))
 
     async def look(
-        self, source: Source, mode: "ReadMode.ValueType", folder: str, read_small: bool = True
+        self,
+        source: Source,
+        mode: "ReadMode.ValueType",
+        folder: str,
+        read_small: bool = True,
+        turn_seconds: float | None = None,
     ) -> DocumentInspected | Failure:
         """Pages and metadata, with the text of a small document; or why it cannot be opened.
 
         Large pages go to the folder.
 
-        Raises NotFound, Unavailable, SandboxError.
+        Raises NotFound, Unavailable, SandboxError, with `turn_seconds` also NoTurn.
         """
         found, failure = DocumentInspected(), None
-        async for frame in self._frames(source, ReadRequest(mode=mode, inspect=True, read_small=read_small)):
+        request = ReadRequest(mode=mode, inspect=True, read_small=read_small)
+        async for frame in self._frames(source, request, turn_seconds):
             if frame.HasField("failure"):
                 failure = frame.failure
             elif frame.HasField("inspected"):
@@ -108,11 +114,13 @@ class Reader:
                 collected.clear()
         return failure
 
-    async def _frames(self, source: Source, request: ReadRequest) -> AsyncIterator[ReadFrame]:
+    async def _frames(
+        self, source: Source, request: ReadRequest, turn_seconds: float | None = None
+    ) -> AsyncIterator[ReadFrame]:
         """To be read to the end: a child that is left early is killed."""
         async with self._blobs.opened(source.storage_key) as path:
             request.MergeFrom(ReadRequest(path=str(path), mime_type=source.mime_type, password=source.password))
-            async with aclosing(self._sandbox.run(request.SerializeToString())) as frames:
+            async with aclosing(self._sandbox.run(request.SerializeToString(), turn_seconds)) as frames:
                 async for frame in frames:
                     yield ReadFrame.FromString(frame)
 

@@ -111,9 +111,30 @@ class Recording:
         fetched = (one.fact.fetched.storage_key for group in by_job.values() for one in group)
         self.orphans += [key for key in fetched if key and key not in kept]
 
-    async def take_first(self, job: JobRecord, document: DocumentRecord, received: Received) -> None:
-        """Records the fact of a job that this same transaction has made."""
-        await self._take([_Case(job, document, [received.fact], received.headers)])
+    async def arrive(self, job: JobRecord, document: DocumentRecord, received: Received, seconds: float) -> bool:
+        """Records a document with the job that reads it and the job's first fact, which came in so many seconds.
+
+        False when one of the ids was there before. It is one statement.
+        """
+        case = _Case(job, document, [received.fact], received.headers)
+        case.read((), ())
+        pages = {page.number: page for page in reversed(await self._pages(case))}.values()  # all of them are new
+        pipeline.settled(job, pages)
+        if pipeline.all_pages_settled(job):
+            failures = sorted((page.number, page.problem) for page in pages if page.problem)
+            case.wanted += pipeline.finish_reading(job, Ending(tuple(failures)))
+        self._conclude(case)
+        tasks = _assignments(case)
+        if not await self._tables.arrivals.insert(document, job, pages, tasks, case.headers, seconds):
+            return False
+        self.done.update(_done(received.fact))
+        self.jobs, self.tasks = [job], tasks
+        return True
+
+    async def follow(self, job: JobRecord, document: DocumentRecord) -> None:
+        """Records what follows for those who wait for a job that has arrived with this same transaction."""
+        await self._tables.jobs.tell_ends([job], [job.id] if job.ended else [])
+        await self._wake_waiting([document])
 
     async def decide(
         self, job: JobRecord, document: DocumentRecord, wanted: Iterable[NewTask], headers: dict[str, str]
@@ -207,8 +228,7 @@ class Recording:
 
     async def _save(self, cases: Sequence[_Case], done: Collection[UUID]) -> None:
         for case in cases:
-            case.update_document()
-            case.job.estimated_seconds_left = self._estimate(case.job)
+            self._conclude(case)
         waited_for = await self._tables.jobs.save_all(
             [case.job for case in cases],
             [case.document for case in cases if case.job.reads],
@@ -220,9 +240,12 @@ class Recording:
         if waited_for:
             await self._wake_waiting([case.document for case in cases if case.document.id in waited_for])
 
+    def _conclude(self, case: _Case) -> None:
+        case.update_document()
+        case.job.estimated_seconds_left = self._estimate(case.job)
+
     async def _hand_out(self, case: _Case) -> None:
-        wanted = [] if case.job.ended else case.wanted
-        tasks = [replace(task, headers=case.headers) for task in work.assignments(case.job, case.document, wanted)]
+        tasks = _assignments(case)
         await self._tables.tasks.insert(tasks, case.headers)
         self.tasks += tasks
 
@@ -235,6 +258,11 @@ class Recording:
             case.wanted += pipeline.document_read(case.job, ended[case.document.id])
         if cases:
             await self._save(cases, ())
+
+
+def _assignments(case: _Case) -> list[TaskRecord]:
+    wanted = [] if case.job.ended else case.wanted
+    return [replace(task, headers=case.headers) for task in work.assignments(case.job, case.document, wanted)]
 
 
 def _outcomes(fact: Fact) -> Iterator[PageOutcome]:

@@ -1,6 +1,7 @@
 """New jobs: recorded with their first task in one transaction, so that what was accepted is never lost."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
 
@@ -14,7 +15,7 @@ from services.results.forecast import Forecast
 from services.results.outbox import Outbox
 from services.results.planning import RunPlan
 from services.results.recording import Received, Recording
-from services.results.records import DocumentRecord, JobRecord
+from services.results.records import DocumentRecord, JobRecord, NewTask
 from services.results.status import StatusFeed
 from services.results.store import Store, Transaction
 from services.results.store.tasks import TaskRecord
@@ -35,34 +36,42 @@ class Arrived:
 
 @dataclass(frozen=True)
 class _New:
-    """A document that nobody has recorded yet, with its reading job, the job's first task and the run that asks for it.
+    """A document that nobody has recorded yet, with its reading job, the job's first work and the run that asks for it.
 
     With a run, `insert` is more than one statement.
     """
 
     document: DocumentRecord
     job: JobRecord
-    task: TaskRecord
+    wanted: Sequence[NewTask]
+    headers: dict[str, str]
     run: RunPlan | None = None
 
-    async def insert(self, tables: Transaction, seconds: float = 0.0) -> bool:
-        inserted = await self._insert(tables, seconds)
+    def first_task(self) -> TaskRecord:
+        (task,) = work.assignments(self.job, self.document, self.wanted)
+        return replace(task, headers=self.headers)
+
+    async def insert(self, tables: Transaction, task: TaskRecord) -> bool:
+        values = {"task_id": task.id, "kind": task.kind, "lane": task.lane, "payload": task.payload}
+        inserted = await tables.jobs.submit(self.document, self.job, values, self.headers)
         if inserted and self.run is not None:
             await self.run.insert_waiting(tables, self.job)
         return inserted
 
-    async def _insert(self, tables: Transaction, seconds: float) -> bool:
-        values = {"task_id": self.task.id, "kind": self.task.kind, "lane": self.task.lane, "payload": self.task.payload}
-        return await tables.jobs.submit(self.document, self.job, values, self.task.headers, seconds)
+    async def arrive(self, tables: Transaction, recording: Recording, arrived: Arrived) -> bool:
+        fact = Fact(job_id=str(self.job.id), attempt=1, last=True, inspected=arrived.inspected)
+        if not await recording.arrive(self.job, self.document, Received(fact, self.headers), arrived.seconds):
+            return False
+        if self.run is not None:
+            await self.run.insert_waiting(tables, self.job)
+        if self.is_waited_for:
+            await recording.follow(self.job, self.document)
+        return True
 
-    def fact(self, inspected: DocumentInspected) -> Fact:
-        return Fact(
-            task_id=str(self.task.id),
-            job_id=str(self.job.id),
-            attempt=self.task.attempt,
-            last=True,
-            inspected=inspected,
-        )
+    @property
+    def is_waited_for(self) -> bool:
+        """Somebody wants word of its end."""
+        return self.run is not None or bool(self.job.config.get("callback_url"))
 
 
 class Submission:
@@ -102,18 +111,17 @@ class Submission:
         Raises InvalidArgument for a URL that may not be called back, Unavailable.
         """
         self._callbacks.check(job.config.get("callback_url", ""))
-        headers = context.outgoing_headers()
-        (task,) = work.assignments(job, document, pipeline.submitted(job, document.state))
-        job.estimated_seconds_left = self._forecast.seconds_left(job)
-        new = _New(document, job, replace(task, headers=headers), run)
+        new = _New(document, job, pipeline.submitted(job, document.state), context.outgoing_headers(), run)
         return await (self._begin(new) if arrived is None else self._begin_known(new, arrived))
 
     async def _begin(self, new: _New) -> Started | None:
+        new.job.estimated_seconds_left = self._forecast.seconds_left(new.job)
+        task = new.first_task()
         async with self._store.reading() if new.run is None else self._store.transaction() as tables:
-            if not await new.insert(tables):
+            if not await new.insert(tables, task):
                 return None
-        self._forecast.begun([new.task])
-        self._outbox.hand_out([new.task])
+        self._forecast.begun([task])
+        self._outbox.hand_out([task])
         await self._status.tell([new.job])
         return new.document, new.job
 
@@ -129,11 +137,10 @@ class Submission:
     async def _begin_read(self, new: _New, arrived: Arrived) -> Started | None:
         """As if the first task had been handed out and its fact were here."""
         new = replace(new, document=replace(new.document), job=replace(new.job))  # for `_begin`, should this fail
-        async with self._store.transaction() as tables:
-            if not await new.insert(tables, arrived.seconds):
-                return None
+        async with self._store.transaction() if new.is_waited_for else self._store.reading() as tables:
             recording = Recording(tables, self._blobs, self._forecast.seconds_left)
-            await recording.take_first(new.job, new.document, Received(new.fact(arrived.inspected), new.task.headers))
+            if not await new.arrive(tables, recording, arrived):
+                return None
         self._forecast.note(recording.done, recording.tasks)
         self._outbox.hand_out(recording.tasks)
         await self._status.tell(recording.jobs)

@@ -7,18 +7,20 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
+from mesh import pages
 from mesh.blobs import Blobs
 from mesh.bus import Bus
 from mesh.seal import ARRIVAL_SEAL, Sealer
 from pagemesh.ingest.v1.events_pb2 import DocumentInspected
 from pagemesh.ocr.v1.events_pb2 import PageRecognized
 from pagemesh.results.v1 import job_pb2, results_pb2
+from pagemesh.results.v1.job_pb2 import JobConfig
 from pagemesh.results.v1.results_pb2 import Arrival
 from pagemesh.results.v1.usage_pb2 import GetUsageRequest
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceStub
 from services.results.service import serve
 from services.results.settings import ResultsSettings
-from tests.contract.recording import Results, inspected, submission
+from tests.contract.recording import SUMMARY, Results, found, inspected, submission
 from tests.support.services import ARRIVAL_SECRET, Caller, Hands, running
 
 SEALER = Sealer(ARRIVAL_SECRET, ARRIVAL_SEAL)
@@ -89,6 +91,39 @@ async def test_scanned_pages_still_become_tasks(record: Record, ada: Caller) -> 
     held = await record.hands.next(response.document.id, "ocr")
     [outcome] = await record.outcomes(2)
     await held.finish(PageRecognized(outcome=outcome))
+    assert job_pb2.JOB_STATE_COMPLETED == (await record.ended(ada, response.job.id)).state
+
+
+async def test_pages_that_could_not_be_read_are_named(record: Record, ada: Caller) -> None:
+    """They are not counted as used; a document with no other page has failed."""
+    bad = [pages.failed(number, "unreadable_page", f"Page {number}.") for number in (1, 3)]
+    before = await record.pages_used(ada)
+    partly, not_at_all = submission(ada), submission(ada)
+    news = inspected([False] * 3, [*bad, *await record.outcomes(2)])
+    partly.arrival.CopyFrom(arrived(partly, news))
+    not_at_all.arrival.CopyFrom(arrived(not_at_all, inspected([False], bad[:1])))
+    job = (await ada.call(record.jobs.SubmitJob, partly)).job
+    assert (job_pb2.JOB_STATE_COMPLETED, [(1, "Page 1."), (3, "Page 3.")]) == (
+        job.state,
+        [(failure.page, failure.message) for failure in job.result.pages_failed],
+    )
+    failed = await ada.call(record.jobs.SubmitJob, not_at_all)
+    assert (job_pb2.JOB_STATE_FAILED, "unreadable_page", job_pb2.DOCUMENT_STATE_FAILED) == (
+        failed.job.state,
+        failed.job.error.code,
+        failed.document.state,
+    )
+    assert failed.job == await record.job(ada, failed.job.id)
+    assert before + 1 == await record.pages_used(ada)
+
+
+async def test_what_was_read_is_analysed(record: Record, ada: Caller) -> None:
+    """By a task that is handed out with the submission."""
+    request = submission(ada, config=JobConfig(analysis=SUMMARY))
+    request.arrival.CopyFrom(arrived(request, inspected([False], await record.outcomes(1))))
+    response = await ada.call(record.jobs.SubmitJob, request)
+    assert ("analyzing", job_pb2.DOCUMENT_STATE_COMPLETED) == (response.job.stage, response.document.state)
+    await (await record.hands.next(response.document.id, "analyze")).finish(found())
     assert job_pb2.JOB_STATE_COMPLETED == (await record.ended(ada, response.job.id)).state
 
 

@@ -11,10 +11,11 @@ from standardwebhooks import Webhook
 from mesh import db
 from mesh.errors import InvalidArgument
 from pagemesh.results.v1 import job_control_pb2, job_pb2
-from pagemesh.results.v1.runs_pb2 import CancelRunRequest
+from pagemesh.results.v1.runs_pb2 import RUN_STATE_COMPLETED, CancelRunRequest, SentRun
 from services.results.store import Store
 from services.results.store.database import SCHEMA
-from tests.contract.recording import SUMMARY, found
+from tests.contract.recording import SUMMARY, found, inspected, submission
+from tests.contract.test_arrivals import arrived
 from tests.contract.test_runs import TAGS, URL, Runs
 from tests.contract.test_webhooks import Hooks, hooks, settings
 from tests.support.receiver import Hit
@@ -42,6 +43,21 @@ async def only(hooks: Hooks, path: str) -> Hit:
     await asyncio.sleep(0.3)
     assert [hit] == hooks.receiver.of(path)
     return hit
+
+
+async def test_what_was_read_on_arrival_is_told_of_at_once(hooks: Hooks, runs: Runs, ada: Caller) -> None:
+    """The job, and the run that is done with it; the analyses of another begin without waiting."""
+    config = job_pb2.JobConfig(callback_url=hooks.receiver.url + "/arrived-job")
+    read = SentRun(id=str(uuid.uuid4()), file="a.pdf", callback_url=hooks.receiver.url + "/arrived-run")
+    analysed = SentRun(id=str(uuid.uuid4()), file="a.pdf", analyses=[TAGS])
+    for run in (read, analysed):
+        request = submission(ada, config=config if run is read else None, run=run)
+        request.arrival.CopyFrom(arrived(request, inspected([False], await hooks.results.outcomes(1))))
+        made = (await ada.call(hooks.results.jobs.SubmitJob, request)).run
+    assert "job.completed" == told(await only(hooks, "/arrived-job"))[0]
+    assert "run.completed" == told(await only(hooks, "/arrived-run"))[0]
+    await (await hooks.results.hands.next(made.document_id, "analyze")).finish(found())
+    assert RUN_STATE_COMPLETED == (await runs.ended(made)).state
 
 
 async def test_a_run_is_told_of_with_its_last_job(hooks: Hooks, runs: Runs, ada: Caller) -> None:

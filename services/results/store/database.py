@@ -10,6 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from mesh import db
 from mesh.errors import Unavailable
 from services.results.store.analyses import Analyses
+from services.results.store.arrivals import Arrivals
 from services.results.store.documents import Documents
 from services.results.store.erasures import Erasures
 from services.results.store.jobs import Jobs
@@ -41,6 +42,7 @@ class Transaction:
         self.webhook_log = WebhookLog(connection)
         self.runs = Runs(connection)
         self.jobs = Jobs(connection, self.webhooks, self.runs)
+        self.arrivals = Arrivals(connection)
         self.pages = Pages(connection)
         self.analyses = Analyses(connection)
         self.tasks = Tasks(connection)

@@ -30,8 +30,7 @@ _SUBMIT = text("""
         INSERT INTO documents (id, organization_id, user_id, filename, original_filename, file_size, mime_type, sha256,
                                storage_key, state, hidden, created_at, updated_at)
         SELECT :document_id, :organization_id, :user_id, :filename, :original_filename, :file_size, :mime_type,
-               :sha256, :storage_key, :document_state, :hidden, since.at, since.at
-        FROM (SELECT now() - make_interval(secs => :seconds) AS at) since
+               :sha256, :storage_key, :document_state, :hidden, now(), now()
         WHERE NOT EXISTS (SELECT FROM jobs WHERE id = :job_id)
               AND NOT EXISTS (SELECT FROM ephemeral WHERE id = :job_id OR document_id = :document_id)
         ON CONFLICT (id) DO NOTHING RETURNING id, created_at
@@ -141,15 +140,12 @@ class Jobs:
         self._runs = runs
 
     async def submit(
-        self, document: DocumentRecord, job: JobRecord, task: dict[str, Any], headers: dict[str, str], seconds: float
+        self, document: DocumentRecord, job: JobRecord, task: dict[str, Any], headers: dict[str, str]
     ) -> bool:
-        """Records a document, its reading job and the first task; False when the ids were there before.
-
-        They are as old as the work on them, which began so many seconds ago.
-        """
+        """Records a document, its reading job and the first task; False when the ids were there before."""
         values = {name: getattr(document, name) for name in _DOCUMENT_NAMES} | _values(job) | task
         values |= {"document_id": document.id, "document_state": document.state, "headers": as_json(headers)}
-        values |= {"job_id": job.id, "state": job.state, "seconds": seconds}
+        values |= {"job_id": job.id, "state": job.state}
         row = (await self._connection.execute(_SUBMIT, values)).one_or_none()
         if row:
             document.created_at = document.updated_at = job.created_at = job.updated_at = row.created_at
@@ -188,10 +184,14 @@ class Jobs:
                 waited_for.add(row.document_id)
             if row.run_is_told:
                 run_is_told.append(row.id)
-        await self._webhooks.ended(jobs)
-        if run_is_told:
-            await self._webhooks.runs_ended(await self._runs.ended_with(run_is_told))
+        await self.tell_ends(jobs, run_is_told)
         return waited_for
+
+    async def tell_ends(self, jobs: Collection[JobRecord], of_runs: Collection[UUID]) -> None:
+        """Whoever wants word of those of the jobs that have ended, or of runs with the named ones, will get it."""
+        await self._webhooks.ended(jobs)
+        if of_runs:
+            await self._webhooks.runs_ended(await self._runs.ended_with(of_runs))
 
     async def lock_reading(self, organization_id: UUID, document_id: UUID) -> None:
         """Holds the reading job of the organization's document as it is until the transaction ends."""

@@ -25,14 +25,14 @@ _TYPES = {
     "problem_code": "text",
     "problem_message": "text",
 }
-_NAMES = ", ".join(_TYPES)
-_ARRAYS = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _TYPES.items())
+COLUMNS = ", ".join(_TYPES)
+ARRAYS = ", ".join(f"CAST(:page_{name} AS {kind}[])" for name, kind in _TYPES.items())
 _PAGE_FIELDS = tuple(field.name for field in fields(PageRecord) if field.name != "problem")
 
 _SETTLE = text(f"""
     WITH settled AS (
-        INSERT INTO pages (document_id, {_NAMES})
-        SELECT * FROM unnest(CAST(:document_ids AS uuid[]), {_ARRAYS})
+        INSERT INTO pages (document_id, {COLUMNS})
+        SELECT * FROM unnest(CAST(:document_ids AS uuid[]), {ARRAYS})
         ON CONFLICT (document_id, number) DO NOTHING
         RETURNING document_id, number, problem_code
     ), used AS (
@@ -56,8 +56,8 @@ _ENGINES = text("""
     SELECT DISTINCT engine FROM pages WHERE document_id = :document_id AND problem_code IS NULL ORDER BY engine
 """)
 _READ = "document_id = :document_id AND problem_code IS NULL"
-_AFTER = text(f"SELECT {_NAMES} FROM pages WHERE {_READ} AND number > :after ORDER BY number LIMIT :limit")
-_OFFSET = text(f"SELECT {_NAMES} FROM pages WHERE {_READ} ORDER BY number LIMIT :limit OFFSET :offset")
+_AFTER = text(f"SELECT {COLUMNS} FROM pages WHERE {_READ} AND number > :after ORDER BY number LIMIT :limit")
+_OFFSET = text(f"SELECT {COLUMNS} FROM pages WHERE {_READ} ORDER BY number LIMIT :limit OFFSET :offset")
 _SOURCES = text(f"SELECT number, source FROM pages WHERE {_READ} ORDER BY number")
 _COUNT = text(f"SELECT count(*) FROM pages WHERE {_READ}")
 
@@ -76,12 +76,7 @@ class Pages:
         """Records pages of any documents; answers the keys of those that were not settled before, in no order."""
         if not pages:
             return []
-        records = list(pages.values())
-        values: dict[str, Any] = {name: [getattr(page, name) for page in records] for name in _PAGE_FIELDS}
-        values["document_ids"] = [document_id for document_id, _ in pages]
-        values["text"] = [page.text.replace("\0", "") for page in records]
-        values["problem_code"] = [page.problem.code if page.problem else None for page in records]
-        values["problem_message"] = [page.problem.message if page.problem else None for page in records]
+        values = arrays(pages.values()) | {"document_ids": [document_id for document_id, _ in pages]}
         return [(row.document_id, row.number) for row in await self._connection.execute(_SETTLE, values)]
 
     async def unsettled(self, document_id: UUID, numbers: Collection[int]) -> list[int]:
@@ -123,6 +118,16 @@ class Pages:
         """The next pages read so far, in order, after the one of that number."""
         parameters = {"document_id": document_id, "after": number, "limit": limit}
         return [_page(row) for row in await self._connection.execute(_AFTER, parameters)]
+
+
+def arrays(pages: Collection[PageRecord]) -> dict[str, list[Any]]:
+    """The values of COLUMNS, for ARRAYS."""
+    values: dict[str, list[Any]] = {f"page_{name}": [getattr(page, name) for page in pages] for name in _PAGE_FIELDS}
+    return values | {
+        "page_text": [page.text.replace("\0", "") for page in pages],
+        "page_problem_code": [page.problem.code if page.problem else None for page in pages],
+        "page_problem_message": [page.problem.message if page.problem else None for page in pages],
+    }
 
 
 def _page(row: Row[Any]) -> PageRecord:

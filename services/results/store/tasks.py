@@ -12,12 +12,14 @@ from services.results.store.documents import as_json
 
 _COLUMNS = "id, job_id, kind, lane, pages, payload, headers, attempt, sequence, withdrawn"
 
-_INSERT = text("""
+INSERT = """
     INSERT INTO tasks (id, job_id, kind, lane, pages, payload, headers)
-    SELECT id, job_id, kind, lane, CAST(pages AS integer[]), payload, CAST(:headers AS jsonb)
-    FROM unnest(CAST(:ids AS uuid[]), CAST(:job_ids AS uuid[]), CAST(:kinds AS text[]), CAST(:lanes AS text[]),
-                CAST(:pages AS text[]), CAST(:payloads AS bytea[])) AS new (id, job_id, kind, lane, pages, payload)
-""")
+    SELECT id, job_id, kind, lane, CAST(pages AS integer[]), payload, CAST(:task_headers AS jsonb)
+    FROM unnest(CAST(:task_ids AS uuid[]), CAST(:task_job_ids AS uuid[]), CAST(:task_kinds AS text[]),
+                CAST(:task_lanes AS text[]), CAST(:task_pages AS text[]), CAST(:task_payloads AS bytea[]))
+         AS new (id, job_id, kind, lane, pages, payload)
+"""
+_INSERT = text(INSERT)
 _BY_ID = text(f"SELECT {_COLUMNS} FROM tasks WHERE id = ANY(:ids)")
 # A row that somebody holds is about to be deleted, as a rule; else its check comes and publishing again is dropped
 # by the broker as a repeat.
@@ -83,18 +85,8 @@ class Tasks:
 
     async def insert(self, tasks: Sequence[TaskRecord], headers: dict[str, str]) -> None:
         """Records the intent to publish the tasks."""
-        if not tasks:
-            return
-        values = {
-            "ids": [task.id for task in tasks],
-            "job_ids": [task.job_id for task in tasks],
-            "kinds": [task.kind for task in tasks],
-            "lanes": [task.lane for task in tasks],
-            "pages": ["{" + ",".join(map(str, task.pages)) + "}" for task in tasks],
-            "payloads": [task.payload for task in tasks],
-            "headers": as_json(headers),
-        }
-        await self._connection.execute(_INSERT, values)
+        if tasks:
+            await self._connection.execute(_INSERT, values(tasks, headers))
 
     async def get(self, ids: Collection[UUID]) -> dict[UUID, TaskRecord]:
         """Those of the tasks that are not done."""
@@ -130,6 +122,19 @@ class Tasks:
     async def check_all(self) -> None:
         """Makes every task due: the broker may have lost them."""
         await self._connection.execute(_CHECK_ALL)
+
+
+def values(tasks: Sequence[TaskRecord], headers: dict[str, str]) -> dict[str, Any]:
+    """The parameters of INSERT."""
+    return {
+        "task_ids": [task.id for task in tasks],
+        "task_job_ids": [task.job_id for task in tasks],
+        "task_kinds": [task.kind for task in tasks],
+        "task_lanes": [task.lane for task in tasks],
+        "task_pages": ["{" + ",".join(map(str, task.pages)) + "}" for task in tasks],
+        "task_payloads": [task.payload for task in tasks],
+        "task_headers": as_json(headers),
+    }
 
 
 def _task(row: Row[Any]) -> TaskRecord:

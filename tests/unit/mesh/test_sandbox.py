@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mesh.sandbox import ChildDied, ChildOverran, HandlerFailed, Limits, Sandbox, SandboxError
+from mesh.sandbox import ChildDied, ChildOverran, HandlerFailed, Limits, NoTurn, Sandbox, SandboxError
 from tests.support.broker import eventually
 
 HANDLER = "tests.support.sandbox_handlers:handle"
@@ -197,6 +197,16 @@ async def test_turns_tell_how_long_the_queue_is(one: Sandbox) -> None:
     await _until_turns(one, 3)
     await asyncio.gather(*asked)
     assert one.turns == 0
+
+
+async def test_a_task_that_gets_no_child_in_time_is_not_begun(one: Sandbox) -> None:
+    """Its caller is told, and the child goes on with what it has."""
+    first = await pid(one)
+    working = asyncio.create_task(answers(one, b"slow"))
+    await _until_turns(one, 1)
+    with pytest.raises(NoTurn):
+        await anext(one.run(b"crash", turn_seconds=0.01))
+    assert ([b"0", b"1", b"2", b"3", b"4"], first) == (await working, await pid(one))
 
 
 async def _until_turns(sandbox: Sandbox, expected: float) -> None:
