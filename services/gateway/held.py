@@ -6,7 +6,6 @@ returned, `Framed` has `Holding` run it, close to the server. It is held until i
 credential that it came with is dead.
 """
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
@@ -17,10 +16,13 @@ from starlette.types import Message, Receive, Scope, Send
 from mesh.errors import PagemeshError, Unauthenticated
 from mesh.identity import Identity
 from services.gateway import problems
+from services.gateway.http_protocol import ON_LEFT
 from services.gateway.visits import Visit
 from services.gateway.warm import VARY
 
 _HELD = "pagemesh.held"
+_OURS = "pagemesh."
+_NEEDED = frozenset({"type", "http_version", "method", "path", "query_string", "headers", "client"})
 _NO_SCOPE: Scope = {"type": "http"}
 
 Run = Callable[[Visit, Send], Awaitable[None]]
@@ -67,6 +69,9 @@ class Holding:
         self._denies = denies
         self._held: set[_Held] = set()
 
+    def __len__(self) -> int:
+        return len(self._held)
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Holds a request that was put down to be held; does nothing for others."""
         if (held := scope.pop(_HELD, None)) is not None:
@@ -74,7 +79,9 @@ class Holding:
 
     async def _hold(self, held: _Held, send: "_Sending", scope: Scope, receive: Receive) -> None:
         self._held.add(held)
-        leaving = asyncio.create_task(_until_left(receive, held.visit))
+        if (on_left := scope.pop(ON_LEFT, None)) is not None:
+            on_left(held.visit.end)
+        _strip(scope)
         try:
             await held.run(held.visit, send)
             if held.visit.denied and not send.begun:
@@ -86,7 +93,6 @@ class Holding:
             await answer(scope, receive, send)
         finally:
             self._held.discard(held)
-            leaving.cancel()
 
     def look(self) -> None:
         """Ends what is held for credentials that have died."""
@@ -125,7 +131,8 @@ async def _no_receive() -> Message:
     return {"type": "http.disconnect"}
 
 
-async def _until_left(receive: Receive, visit: Visit) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    visit.end()
+def _strip(scope: Scope) -> None:
+    """Removes what was needed to let the request in, and is as large as all that holds it."""
+    kept = {name: value for name, value in scope.items() if name in _NEEDED or name.startswith(_OURS)}
+    scope.clear()
+    scope.update(kept)

@@ -84,7 +84,7 @@ class Gateway:
         credentials = Credentials(TokenVerifier(self._ask_jwks, revocations), KeyExchange(self._exchange))
         self.live = Hub(credentials.verify, credentials.denies, self.feed.get, settings.live_readers_per_user)
         self.feed.watch(self.live)
-        self._holding = Holding(credentials.denies)
+        self.holding = Holding(credentials.denies)
         self.organizations = organizations = Organizations(self._ask_organization)
         self._service_tokens = ServiceTokens("gateway", settings.service_secret, neighbours.tokens, [_USAGE])
         self.meter = CallMeter()
@@ -129,7 +129,7 @@ class Gateway:
             access,
             self.traffic,
             self.live,
-            self._holding,
+            self.holding,
             settings,
         )
 
@@ -138,7 +138,7 @@ class Gateway:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             self.feed.look()
-            self._holding.look()
+            self.holding.look()
             await self.live.look()
 
     def let_go(self) -> None:

@@ -16,6 +16,7 @@ from services.gateway.admission import Admission
 from services.gateway.credentials import Credentials
 from services.gateway.live import closing, handshake
 from services.gateway.live.hub import Hub
+from services.gateway.live.protocol import WRITE_NOW
 from services.gateway.live.reader import Reader
 from services.gateway.surfaces.platform import API_VERSION, PREFIX
 from services.gateway.traffic import LIVE_CLOSED
@@ -66,7 +67,7 @@ class LiveDoor:
             await _close(closing.of_error(error), send)
             return
         await _accept(request_id, scope, send)
-        reader = Reader(caller, credential)
+        reader = Reader(caller, credential, scope["extensions"][WRITE_NOW])
         self._hub.join(reader)
         try:
             await reader.run(receive, send)

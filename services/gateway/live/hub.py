@@ -16,6 +16,7 @@ from mesh.identity import Identity
 from pagemesh.results.v1 import job_pb2
 from services.gateway.feed import ENDED, Key
 from services.gateway.live import closing
+from services.gateway.live.gathering import Gathering
 from services.gateway.live.reader import Reader
 from services.gateway.live.updates import (
     DocumentSeen,
@@ -55,6 +56,10 @@ class _User:
 
     readers: set[Reader] = field(default_factory=set)
     unfinished: OrderedDict[str, _Unfinished] = field(default_factory=OrderedDict)
+    gathering: Gathering = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.gathering = Gathering(self.readers)
 
     def updates(self, job: job_pb2.Job) -> list[Update]:
         """What a change of a job has to say; of the document only what is new."""
@@ -101,6 +106,7 @@ class Hub:
         elif len(user.readers) >= self._readers_per_user:
             reader.end(closing.TOO_MANY)
         user.readers.add(reader)
+        reader.follow(user.gathering)
         LIVE_READERS.inc()
 
     def leave(self, reader: Reader) -> None:
@@ -110,6 +116,7 @@ class Hub:
         user.readers.discard(reader)
         LIVE_READERS.dec()
         if not user.readers:
+            user.gathering.close()
             del self._users[who]
 
     def told(self, job: job_pb2.Job) -> None:
@@ -118,15 +125,13 @@ class Hub:
         if user is None:
             return
         for update in user.updates(job):
-            for reader in user.readers:
-                reader.offer(update)
+            user.gathering.put(update)
 
     def gone(self, key: Key) -> None:
         """A job's document was deleted, and whatever of it went on was cancelled."""
         for (organization_id, _), user in self._users.items():
             if organization_id == key[0] and (known := user.unfinished.pop(key[1], None)):
-                for reader in user.readers:
-                    reader.offer(gone_update(known.job))
+                user.gathering.put(gone_update(known.job))
 
     def missed(self) -> None:
         """Something may have been told that was not heard: asks for every unfinished job soon."""

@@ -23,10 +23,24 @@ class Outbox:
         self._capacity = capacity
         self._passing: dict[tuple[Channel, str], int] = {}
         self._waiting: OrderedDict[int, Update] = OrderedDict()
-        self._next = 0
+        self._next = 1
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    @property
+    def first(self) -> int:
+        """The number of the oldest that waits; of the next one when none does. Numbers grow from 1."""
+        return next(iter(self._waiting), self._next)
+
+    @property
+    def last(self) -> int:
+        """The number of the newest that ever came."""
+        return self._next - 1
+
+    def after(self, number: int) -> list[Update]:
+        """What waits and came after that one."""
+        return [update for came, update in self._waiting.items() if came > number]
 
     def put(self, update: Update) -> None:
         """Takes an update in place of what waits of the same subject and is no end. Raises TooSlow."""

@@ -6,6 +6,7 @@ connection, and a process that stops, for as long as it likes; so what is not ta
 
 import asyncio
 import socket
+from typing import cast
 
 from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.utils import ClientDisconnected
@@ -15,6 +16,8 @@ from websockets.protocol import State
 
 MESSAGE_BYTES = 1 << 20
 """Longer messages end the connection, code 1009, before they are read."""
+WRITE_NOW = "pagemesh.write_now"
+"""The extension of a connection's scope that holds `write_now`."""
 _FRAGMENTS = 256
 _UNSENT_BYTES = 16 << 10
 _KERNEL_BYTES = 64 << 10
@@ -53,11 +56,21 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.body":
             self.handshake_complete = True
 
+    def write_now(self, frames: bytes) -> bool:
+        """Writes what is whole frames already, unless that would have to wait or is too late; whether it did."""
+        if not self.writable.is_set() or not self._is_open():
+            return False
+        self.transport.write(frames)
+        return True
+
     async def _send_frames(self, frames: bytes) -> None:
         await self.writable.wait()
-        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
+        if not self._is_open():
             raise ClientDisconnected
         self.transport.write(frames)
+
+    def _is_open(self) -> bool:
+        return not self.disconnected and not self.close_sent and self.conn.state is State.OPEN
 
     def keepalive_timeout(self) -> None:
         """Ends a connection whose peer does not answer pings."""
@@ -71,6 +84,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
 
     async def run_asgi(self) -> None:
         """Serves it; whatever is left when the application has done is sent soon or never."""
+        cast("dict[str, object]", self.scope["extensions"])[WRITE_NOW] = self.write_now
         await super().run_asgi()
         self._cut_off_soon()
 

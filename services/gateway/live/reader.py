@@ -1,7 +1,7 @@
 """One open connection: what its client says, and what it is told, at the pace at which it reads."""
 
 import asyncio
-import time
+from collections.abc import Callable, Iterable
 
 from starlette.types import Receive, Send
 
@@ -9,28 +9,34 @@ from mesh import scopes
 from mesh.errors import Forbidden
 from mesh.identity import Identity
 from services.gateway.live import closing, commands, outbox
+from services.gateway.live.allowance import Allowance
 from services.gateway.live.closing import Closing
 from services.gateway.live.commands import BadMessage, Command, Ping, Subscribe, Unsubscribe
+from services.gateway.live.gathering import Batch, Gathering
 from services.gateway.live.outbox import Outbox, TooSlow
 from services.gateway.live.updates import Channel, Update
 from services.gateway.traffic import LIVE_CLOSED
 
-PACE_SECONDS = 0.1
-"""How long updates are gathered: what comes meanwhile of one job becomes one message."""
 CLOSE_SECONDS = 0.5
 """How long a reader that has to go may take to hear why."""
-_MESSAGES_PER_SECOND = 200.0
-_MESSAGES_AT_ONCE = 1_000.0
 _UPDATES_AT_ONCE = 64
 _SCOPES = {Channel.DOCUMENTS: "documents.read", Channel.JOBS: "jobs.read"}
 
 
 class Reader:
-    """A client that follows its user's jobs."""
+    """A client that follows its user's jobs.
 
-    def __init__(self, identity: Identity, credential: str) -> None:
+    As long as it keeps up, what was gathered is written as it comes. What it is too slow for waits in its outbox, and
+    a task writes that as the client reads.
+    """
+
+    def __init__(self, identity: Identity, credential: str, write_now: Callable[[bytes], bool]) -> None:
+        """`write_now` writes frames unless that would have to wait, and says whether it did."""
         self.identity = identity
         self.credential = credential
+        self.heard = 0
+        self._gathering: Gathering | None = None
+        self._write_now = write_now
         self._channels: dict[Channel, None] = {}
         self._outbox = Outbox(outbox.CAPACITY)
         self._wake = asyncio.Event()
@@ -38,22 +44,43 @@ class Reader:
         self._end: Closing | None = None
         self._closed = False
         self._writing: asyncio.Task[None] | None = None
-        self._allowed, self._counted_at = _MESSAGES_AT_ONCE, time.monotonic()
+        self._allowance = Allowance()
 
     @property
     def ending(self) -> bool:
         """Whether it has to go, or is gone."""
         return self._end is not None
 
-    def offer(self, update: Update) -> None:
-        """Tells an update as soon as the client reads, if it wants such."""
-        if update.channel not in self._channels or self.ending:
+    def follow(self, gathering: Gathering) -> None:
+        """Is told from now on of what is gathered there."""
+        self._gathering = gathering
+        self.heard = gathering.last
+
+    def tell(self, batch: Batch) -> None:
+        """Tells it at once, or as soon as the client reads, if it wants such."""
+        if self.ending or not self._channels:
             return
+        if not len(self._outbox) and not self._flushing.locked():
+            frames = batch.frames(self._channels)
+            if not frames or self._write_now(frames):
+                return
+        self._keep(batch.updates)
+
+    def catch_up(self) -> None:
+        """Takes, early, what is gathered so far and it has not taken yet."""
+        if self._gathering is not None:
+            self._keep(self._gathering.after(self.heard))
+            self.heard = self._gathering.last
+
+    def _keep(self, updates: Iterable[Update]) -> None:
         try:
-            self._outbox.put(update)
+            for update in updates:
+                if update.channel in self._channels:
+                    self._outbox.put(update)
         except TooSlow:
             self.end(closing.TOO_SLOW)
-        self._wake.set()
+        if len(self._outbox):
+            self._wake.set()
 
     def end(self, why: Closing) -> None:
         """Closes the connection, whether the client reads or not; the first reason holds."""
@@ -83,7 +110,8 @@ class Reader:
 
     async def _read(self, receive: Receive, send: Send) -> None:
         while (message := await receive())["type"] == "websocket.receive":
-            await self._not_too_fast()
+            await self._allowance.spend()
+            self.catch_up()
             await self._flush(send)  # answers come after what was told before
             await self._answer(message.get("text"), send)
 
@@ -115,18 +143,9 @@ class Reader:
             self._channels.pop(channel, None)
             self._outbox.drop(channel)
 
-    async def _not_too_fast(self) -> None:
-        now = time.monotonic()
-        self._allowed += (now - self._counted_at) * _MESSAGES_PER_SECOND - 1
-        self._allowed, self._counted_at = min(self._allowed, _MESSAGES_AT_ONCE), now
-        if self._allowed < 0:  # nothing is read meanwhile, so that the flood stays with whoever sends it
-            await asyncio.sleep(-self._allowed / _MESSAGES_PER_SECOND)
-
     async def _write(self, send: Send) -> None:
         while True:
             await self._wake.wait()
-            if self._end is None:
-                await asyncio.sleep(PACE_SECONDS)
             self._wake.clear()
             await self._flush(send)
             if self._end is not None:

@@ -66,6 +66,22 @@ async def test_done_at_once(mesh: Mesh, server: Served, ada: Person) -> None:
     assert ["completed", "completed"] == [answer["data"]["status"] for answer in answers[:2]]
 
 
+async def test_said_meanwhile(mesh: Mesh, server: Served, ada: Person) -> None:
+    """Whoever says something while updates are gathered is told each of them once, in order, and so are others."""
+    async with following(server, ada) as asks, following(server, ada) as listens:
+        mesh.tell(job := ada.job())
+        early = [await ask(asks, {"type": "ping"}), await heard(asks), await heard(asks)]
+        mesh.tell(later(job, 60))
+        assert ["job_update", "document_update", "pong"] == [answer["type"] for answer in early]
+        assert ("job_update", 60) == _progress(await heard(asks))
+        told = [await heard(listens)]
+        while told[-1]["data"].get("progress") != 60:
+            told.append(await heard(listens))
+    kinds = [message["type"] for message in told]
+    assert (1, "job_update") == (kinds.count("document_update"), kinds[-1])
+    assert kinds[:-1] in (["document_update"], ["job_update", "document_update"])
+
+
 async def test_channels(mesh: Mesh, server: Served, ada: Person) -> None:
     """Only what is subscribed comes; unsubscribing stops it."""
     async with connect(server.url(ada.user_id, ada.token())) as ws:
