@@ -22,7 +22,7 @@ from mesh import json_schema
 from mesh.addresses import LONGEST_URL
 from mesh.streams import LONGEST_ZERO_LOG_SECONDS
 from services.gateway.listing import PageQuery
-from services.gateway.validation import Body, Day, Flag, LooseQuery, Query, Text, WholeNumber
+from services.gateway.validation import Body, Day, Flag, Integer, LooseQuery, Query, Text, WholeNumber
 
 AnalysisType = Literal[
     "summary",
@@ -69,14 +69,13 @@ Languages = Annotated[
     str,
     StringConstraints(max_length=200, pattern=r"^[a-z]{3}(_[A-Za-z0-9]{1,16})*(\+[a-z]{3}(_[A-Za-z0-9]{1,16})*){0,9}$"),
 ]
-TtlSeconds = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=LONGEST_ZERO_LOG_SECONDS,
-        description="With `X-Zero-Log: true`: how long it is kept, 60 at the least; also as `X-Zero-Log-TTL`.",
-    ),
-]
+_TTL = Field(
+    ge=1,
+    le=LONGEST_ZERO_LOG_SECONDS,
+    description="With `X-Zero-Log: true`: how long it is kept, 60 at the least; also as `X-Zero-Log-TTL`.",
+)
+TtlSeconds = Annotated[Integer, _TTL]
+FormTtlSeconds = Annotated[WholeNumber, _TTL]
 
 _KEY = re.compile(r"[\x21-\x7e]{8,1024}(?<!\*\*\*)")  # not what is shown of one
 _KEY_SCHEMA: JsonDict = {"minLength": 8, "maxLength": 1024, "pattern": r"^[\x21-\x7e]+$"}
@@ -174,8 +173,8 @@ class OrganizationSettingsBody(Body):
     """What an organization chooses; what is left out stays."""
 
     allow_sharing: bool | None = None
-    max_file_size_mb: int | None = Field(default=None, ge=1, le=500)
-    retention_days: int | None = Field(default=None, ge=1, le=3_650)
+    max_file_size_mb: Integer | None = Field(default=None, ge=1, le=500)
+    retention_days: Integer | None = Field(default=None, ge=1, le=3_650)
     zero_log: bool | None = None
 
 
@@ -263,7 +262,7 @@ class AnalysisOptions(Body):
     summarize: bool | None = None
     model: Annotated[Text, StringConstraints(min_length=1, max_length=200)] | None = None
     output_schema: OutputSchema | None = Field(default=None, description="JSON Schema that `result_data` must meet.")
-    num_tags: int | None = Field(default=None, ge=1, le=50, description="How many tags at most.")
+    num_tags: Integer | None = Field(default=None, ge=1, le=50, description="How many tags at most.")
     exclude_tags: list[Annotated[Text, StringConstraints(max_length=200)]] | None = Field(default=None, max_length=100)
     variables: dict[VariableName, VariableText | bool | int | float] | None = Field(
         default=None, max_length=32, description="Values of the template's variables."
@@ -308,7 +307,7 @@ class UploadForm(BaseModel):
     priority: WholeNumber = Field(default=5, ge=0, le=9)
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
     callback_url: CallbackUrl | None = None
-    ttl_seconds: TtlSeconds | None = None
+    ttl_seconds: FormTtlSeconds | None = None
 
 
 class DocumentsQuery(PageQuery):

@@ -8,7 +8,7 @@ from mesh.addresses import LONGEST_URL
 from services.gateway.listing import PageQuery
 from services.gateway.surfaces.platform.models import AnalysisType, Languages, Mode, Password, Prompt
 from services.gateway.texts import MAX_CHARACTERS
-from services.gateway.validation import Body, Text
+from services.gateway.validation import Body, Integer, Text
 
 RunState = Literal["pending", "processing", "completed", "failed", "cancelled"]
 
@@ -42,7 +42,7 @@ class RunConfig(Body):
     analyses: list[AnalysisType] = Field(default=[], max_length=7, json_schema_extra={"uniqueItems": True})
     prompt: Prompt | None = Field(default=None, description="For question_answering and custom, which need it.")
     languages: Languages = Field(default="eng", description="OCR languages, Tesseract codes joined by +.")
-    priority: int = Field(default=5, ge=0, le=9)
+    priority: Integer = Field(default=5, ge=0, le=9)
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
 
     @model_validator(mode="after")
