@@ -109,7 +109,9 @@ class Endpoint(Generic[B, Q]):
     estimate: Callable[[Call[B, Q]], Awaitable[Estimate]] | None = None
     """Set where `?dry_run=true` has the call validated and estimated instead of carried out."""
     zero_log: Callable[[Any], Awaitable[ZeroLog | None]] | None = None
-    """Set where work can be kept in memory alone: whether it is, of the call."""
+    """Set where work can be kept in memory alone, or that is refused: whether it is, of the call."""
+    always_recorded: bool = False
+    """Whether `zero_log` does nothing but refuse, so that documents do not offer it."""
     counted: bool = True
     """Whether it counts against the limits, of the address when it is public."""
     within_plan: bool = True

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.conftest import World
+from tests.promises.hooks import RECEIVER
 
 _HERE = Path(__file__).parent
 _HOOKS = {"SCHEMATHESIS_HOOKS": "tests.promises.hooks"}
@@ -37,7 +38,7 @@ async def _run(world: World, *options: str) -> None:
         command = [sys.executable, "-m", "schemathesis.cli", "--config-file", str(_HERE / "schemathesis.toml")]
         credential = f"Authorization: Bearer {attacker.person.token}"
         command += ["run", f"{world.url}/openapi.json", "--header", credential, "--continue-on-failure", *options]
-        environment = {**os.environ, **_HOOKS, "PYTHONPATH": str(_HERE.parents[1])}
+        environment = {**os.environ, **_HOOKS, RECEIVER: world.receiver, "PYTHONPATH": str(_HERE.parents[1])}
         with tempfile.TemporaryDirectory() as directory:  # it leaves a cache
             done = await asyncio.to_thread(
                 subprocess.run, command, capture_output=True, text=True, env=environment, cwd=directory, check=False

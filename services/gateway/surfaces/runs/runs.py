@@ -78,6 +78,7 @@ class Runs:
                 keyed=Keyed(),
                 estimate=self.estimate,
                 zero_log=self._refuse_zero_log,
+                always_recorded=True,
                 scope=_WRITE,
             ),
             get(

@@ -16,7 +16,7 @@ from services.gateway.surfaces.platform.models import (
     TtlSeconds,
 )
 from services.gateway.texts import MAX_CHARACTERS
-from services.gateway.validation import Body, Integer, Query, Text, WholeNumber
+from services.gateway.validation import AsInteger, AsWholeNumber, Body, Query, Text
 
 TaskState = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"]
 DEFAULT_TEMPLATE = "summary"
@@ -81,8 +81,8 @@ class TemplateChange(Body):
     )
     model: Model | None = Field(default=None, description="The model to ask; null: the usual one.")
     variables: list[Variable] = Field(default=[], max_length=32)
-    version: Integer | None = Field(
-        default=None, ge=1, description="Given by the server; what is sent is not looked at."
+    version: Annotated[int, Field(ge=1), AsInteger] | None = Field(
+        default=None, description="Given by the server; what is sent is not looked at."
     )
 
 
@@ -95,4 +95,6 @@ class TemplateBody(TemplateChange):
 class TemplateQuery(Query):
     """Which version of a template."""
 
-    version: WholeNumber | None = Field(default=None, ge=1, le=2_147_483_647, description="Left out: the newest.")
+    version: Annotated[int, Field(ge=1, le=2_147_483_647), AsWholeNumber] | None = Field(
+        default=None, description="Left out: the newest."
+    )
