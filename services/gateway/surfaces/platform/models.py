@@ -57,6 +57,7 @@ _NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
 _NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NAME)]
 Password = Annotated[Text, StringConstraints(max_length=1024)]
+NewPassword = Annotated[Text, StringConstraints(min_length=10, max_length=256)]
 CallbackUrl = Annotated[
     Text,
     StringConstraints(min_length=1, max_length=LONGEST_URL),
@@ -118,7 +119,7 @@ class RegisterBody(Body):
     model_config = ConfigDict(json_schema_extra=_REGISTRATION)
 
     email: Email
-    password: Annotated[Password, StringConstraints(min_length=10)]
+    password: NewPassword
     full_name: Name
     organization_name: Name | None = None
 
@@ -203,7 +204,7 @@ class AcceptBody(Body):
     """Accepts an invitation."""
 
     token: Annotated[Text, StringConstraints(min_length=1, max_length=4096)]
-    password: Annotated[Password, StringConstraints(min_length=10)]
+    password: NewPassword
     full_name: Name
 
 
@@ -278,15 +279,17 @@ def there(field: str, **limits: JsonValue) -> JsonDict:
 
 # What a model cannot say of two fields: JSON Schema 2020-12, section 10.2.
 _KINDS_WITHOUT_PROMPT = [kind for kind in get_args(AnalysisType) if kind not in NEED_PROMPT]
-_PROMPT_WHERE_NEEDED: JsonDict = {
-    "anyOf": [
-        {"properties": {"analysis_type": {"enum": [None, *_KINDS_WITHOUT_PROMPT]}}},
-        there("prompt"),
-        there("template"),
-    ]
-}
 _SOME_ANALYSIS: JsonDict = {
-    "allOf": [_PROMPT_WHERE_NEEDED, {"anyOf": [there("analysis_type"), there("template")]}],
+    "allOf": [
+        {"anyOf": [there("analysis_type"), there("template")]},
+        {
+            "anyOf": [
+                {"properties": {"analysis_type": {"enum": [None, *_KINDS_WITHOUT_PROMPT]}}},
+                there("prompt"),
+                there("template"),
+            ]
+        },
+    ],
     "examples": [
         {"analysis_type": "summary"},
         {"analysis_type": "question_answering", "prompt": "What was the revenue?"},
@@ -311,7 +314,7 @@ class AnalyzeBody(Body):
 class UploadForm(BaseModel):
     """Fields of an upload beside its `file`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra=_PROMPT_WHERE_NEEDED)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     mode: Mode = "mixed"
     analysis_type: AnalysisType | None = None
