@@ -1,7 +1,8 @@
 """Generated requests, good and bad, against a running stack: it answers as its OpenAPI documents say, whatever comes.
 
 No 5xx, no status that is not named, no answer outside its schema or media type, bad data refused with 4xx, other
-methods with 405 and `Allow`, nothing without a credential where one is needed. Requests are the same in every run.
+methods with 405 and `Allow`, nothing without a credential where one is needed, and good data accepted. Requests are the
+same in every run.
 """
 
 import asyncio
@@ -20,10 +21,10 @@ _HERE = Path(__file__).parent
 _HOOKS = {"SCHEMATHESIS_HOOKS": "tests.promises.hooks"}
 
 
-@pytest.mark.timeout(600)  # half a minute where nothing else runs
+@pytest.mark.timeout(600)  # a minute and a half where nothing else runs
 async def test_a_short_time(world: World) -> None:
-    """Every case that follows from the documents, and few by chance."""
-    await _run(world, "--phases", "coverage,fuzzing", "--max-examples", "3")
+    """Every case that follows from the documents, and hardly any by chance."""
+    await _run(world, "--phases", "coverage,fuzzing", "--max-examples", "1")
 
 
 @pytest.mark.long
