@@ -1,5 +1,6 @@
 """What schemathesis does to its requests here; it imports this itself, by `SCHEMATHESIS_HOOKS`."""
 
+import json
 import os
 import uuid
 from collections.abc import Callable
@@ -83,7 +84,7 @@ def _schema(given: Any) -> Any:
         json_schema.check(given)
     except json_schema.BadSchema:
         return {"type": "object"}
-    return given
+    return {"type": "object"} if r"\u0000" in json.dumps(given) else given
 
 
 def _variables(given: Any) -> Any:
