@@ -124,7 +124,7 @@ class Accounts:
         """
         email = fields.check_email(wanted.email)
         name = fields.check_name(wanted.full_name, "full_name")
-        organization = fields.check_name(wanted.organization_name or f"{name}'s organization", "organization_name")
+        organization = fields.check_name(wanted.organization_name or fields.organization_of(name), "organization_name")
         await strength.require_strength(wanted.password, email, name, organization)
         password_hash = await self._passwords.hash(wanted.password)
         user = NewUser(email, name, password_hash)

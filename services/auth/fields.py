@@ -38,3 +38,8 @@ def check_name(text: str, field: str) -> str:
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
         raise InvalidArgument("This holds characters that cannot be shown.", field=field)
     return name
+
+
+def organization_of(name: str) -> str:
+    """What the organization of somebody who names none is called; of a long name as much as there is room for."""
+    return f"{name}'s organization"[:_NAME_LENGTH]

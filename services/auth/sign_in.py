@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from mesh.errors import AlreadyExists, Forbidden, InvalidArgument, NotFound, Unavailable
+from services.auth import fields
 from services.auth.accounts import Accounts, Herald, Terms, Tokens
 from services.auth.providers import Provider
 from services.auth.records import (
@@ -129,7 +130,7 @@ class SignIn:
             return None
         name = _shown(identity.full_name) or _shown(identity.email.partition("@")[0])
         user = NewUser(identity.email, name, password_hash=None, email_verified=True)
-        organization = f"{name}'s organization"[:_NAME_LENGTH]
+        organization = fields.organization_of(name)
         return NewAccount(user, organization, self._terms.tier, OrganizationSettings())
 
 

@@ -25,6 +25,10 @@ _REFERENCE = "#/components/schemas/{model}"
 _NAME, _UUID = {"type": "string"}, {"type": "string", "format": "uuid"}
 _JSON = "application/json"
 _KEY = r"^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$"  # HTTP takes blanks around a value away
+_ZERO_LOG: dict[str, dict[str, int | str]] = {
+    HEADER: {"pattern": r"^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee]|[01])?$"},
+    TTL_HEADER: {"pattern": r"^0*([6-9][0-9]|[1-9][0-9]{2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)$", "maxLength": 6},
+}
 _NO_QUERY = (NoQuery, LooseQuery)
 _PARAMETER = re.compile(r"{(\w+)}")
 _MAY_EXPIRE = {"document_id", "job_id", "run_id", "task_id"}
@@ -158,7 +162,7 @@ def _parameters(endpoint: AnyEndpoint, schemas: _Schemas) -> list[dict[str, Any]
         query = _without_null(schemas.inline(endpoint.query))
         parameters += [{"name": name, "in": "query", "schema": schema} for name, schema in query["properties"].items()]
     key = [_header_parameter("Idempotency-Key", minLength=1, maxLength=255, pattern=_KEY)] if endpoint.keyed else []
-    private = map(_header_parameter, (HEADER, TTL_HEADER) if endpoint.zero_log else ())
+    private = [_header_parameter(name, **limits) for name, limits in _ZERO_LOG.items() if endpoint.zero_log]
     return [*parameters, *map(_header_parameter, endpoint.request_headers), *key, *private]
 
 

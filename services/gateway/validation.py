@@ -39,8 +39,16 @@ def _day(value: object) -> object:
     return value
 
 
+def _integer(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# In JSON 1.0 is the integer 1: JSON Schema 2020-12, section 4.2.3. Limits have to stand before this, or their schema
+# does not tell them where null is allowed too.
+AsInteger = BeforeValidator(_integer)
 # Values that come as text, in a query or a form: in the one spelling that JSON has for them.
-WholeNumber = Annotated[int, BeforeValidator(_whole)]
+AsWholeNumber = BeforeValidator(_whole)
+WholeNumber = Annotated[int, AsWholeNumber]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Day = Annotated[date, BeforeValidator(_day)]
 

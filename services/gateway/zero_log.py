@@ -79,7 +79,7 @@ class ZeroLogTerms:
 
 def asks(headers: Headers) -> bool:
     """Whether the request itself asks for it. Raises InvalidArgument when that cannot be told."""
-    text = headers.get(HEADER, "").strip().lower()
+    text = headers.get(HEADER, "").strip(" \t").lower()
     if text not in _YES | _NO:
         raise invalid({HEADER: "true or false."})
     return text in _YES

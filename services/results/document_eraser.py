@@ -1,4 +1,7 @@
-"""How documents grow old and are erased: originals, large pages, and every row that hangs on them."""
+"""How documents grow old and are erased: originals, large pages, and every row that hangs on them.
+
+A task, or a run on a text, is a document that nobody knows of: it is erased in the same way, under its own id.
+"""
 
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
@@ -6,14 +9,15 @@ from uuid import UUID
 from mesh.blobs import Blobs
 from services.results.erasure import Traces
 from services.results.hiding import Aftermath, hide
+from services.results.pipeline import HIDING
 from services.results.store import Store, Transaction
 from services.results.tombstones import DELETED, EXPIRED
 
 
 class DocumentEraser:
-    """Documents, as `Erasure` and the sweep see them."""
+    """Documents, and what hides one, as `Erasure` and the sweep see them: each by the id of its document."""
 
-    kind = "document"
+    kinds: Collection[str] = ("document", "task", "run")
 
     def __init__(self, store: Store, blobs: Blobs, aftermath: Aftermath) -> None:
         self._store = store
@@ -26,7 +30,7 @@ class DocumentEraser:
 
     async def mark(self, tables: Transaction, ids: Collection[UUID], reason: str) -> None:
         """With their jobs, which are erased as parts of them."""
-        await tables.erasures.mark_documents(ids, reason)
+        await tables.erasures.mark_documents(ids, reason, HIDING)
 
     async def traces(self, thing_id: UUID) -> Traces:
         """The original, and every page that is stored, also those that no row names: its job had ended by then."""
@@ -57,7 +61,7 @@ class DocumentEraser:
         for document_id in aged:
             async with self._store.transaction() as tables:
                 hidden = await hide(tables, organization_id, document_id, None)
-                await tables.erasures.mark_documents([document_id], EXPIRED)
+                await self.mark(tables, [document_id], EXPIRED)
             if hidden:
                 await self._aftermath.of(hidden)
         return len(aged)

@@ -39,10 +39,10 @@ class Traces:
 
 
 class Eraser(Protocol):
-    """How things of one kind are erased. To have more kinds swept, give `Erasure` one more of these."""
+    """How things of some kinds are erased. To have more kinds swept, give `Erasure` one more of these."""
 
-    kind: str
-    """As tombstones name it."""
+    kinds: Collection[str]
+    """As tombstones name them."""
 
     async def due(self, tables: Transaction, limit: int) -> Mapping[UUID, str]:
         """Some hidden things that nobody means to erase yet, with the reason why they are to go."""
@@ -69,7 +69,8 @@ class Erasure:
         self._blobs = blobs
         self._bus = bus
         self._receipts = receipts
-        self._erasers = {eraser.kind: eraser for eraser in erasers}
+        self._erasers = tuple(erasers)
+        self._by_kind = {kind: eraser for eraser in self._erasers for kind in eraser.kinds}
 
     async def erase_now(self, kind: str, thing_id: UUID, reason: str = REQUESTED) -> Tombstone:
         """Erases a thing and answers its tombstone, with the receipt unless `auth` is away: then it follows.
@@ -79,7 +80,7 @@ class Erasure:
         Unavailable, after which a repeat or the next sweep goes on.
         """
         async with self._store.transaction() as tables:
-            await self._erasers[kind].mark(tables, [thing_id], reason)
+            await self._by_kind[kind].mark(tables, [thing_id], reason)
             tombstone = await tables.erasures.get(thing_id)
         if tombstone is None:
             raise NotFound("There is no such thing.")
@@ -99,7 +100,7 @@ class Erasure:
     async def mark_due(self, limit: int) -> int:
         """Takes note of things that were hidden and are to go; how many. Raises Unavailable."""
         marked = 0
-        for eraser in self._erasers.values():
+        for eraser in self._erasers:
             async with self._store.transaction() as tables:
                 due = await eraser.due(tables, limit)
                 for reason in sorted(set(due.values())):
@@ -110,7 +111,7 @@ class Erasure:
     async def finish_some(self, limit: int) -> int:
         """Erases some of what is to go, each for one replica alone; how many were tried. Raises Unavailable."""
         async with self._store.reading() as tables:
-            claimed = await tables.erasures.claim(self._erasers, limit)
+            claimed = await tables.erasures.claim(self._by_kind, limit)
         await for_each(claimed, self._finish_if_possible)
         return len(claimed)
 
@@ -124,7 +125,7 @@ class Erasure:
 
     async def finish(self, tombstone: Tombstone) -> None:
         """Erases everything of the thing. Raises Unavailable."""
-        eraser = self._erasers[tombstone.kind]
+        eraser = self._by_kind[tombstone.kind]
         traces = await eraser.traces(tombstone.id)
         async with self._store.reading() as tables:
             await tables.erasures.count_blobs(tombstone.id, len(traces.keys))

@@ -70,7 +70,7 @@ class Receipts:
         assert tombstone.erased_at is not None
         stamp.FromDatetime(tombstone.erased_at)
         request = IssueReceiptRequest(
-            subject=str(tombstone.id),
+            subject=str(tombstone.subject),
             kind=tombstone.kind,
             reason=tombstone.reason,
             objects=tombstone.objects or 0,

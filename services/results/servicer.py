@@ -27,7 +27,6 @@ from pagemesh.results.v1.results_pb2_grpc import DocumentServiceServicer, JobSer
 from pagemesh.results.v1.usage_pb2_grpc import UsageServiceServicer
 from services.results import convert, pipeline
 from services.results.control import Control
-from services.results.document_eraser import DocumentEraser
 from services.results.ephemeral import Ephemeral, State, expiry_of
 from services.results.ephemeral.reading import EphemeralWork
 from services.results.erasure import Erasure
@@ -275,7 +274,7 @@ class DocumentServicer(DocumentServiceServicer):
                 known = await tables.erasures.of_owner(organization_id, document_id, owner)
                 if known is None or known.id != document_id:
                     raise NotFound("There is no such document.")
-        return message(await self._erasure.erase_now(DocumentEraser.kind, document_id))
+        return message(await self._erasure.erase_now("document", document_id))
 
     async def ListPages(self, request: pb.ListPagesRequest, context: "Context") -> pb.ListPagesResponse:
         """See the proto."""

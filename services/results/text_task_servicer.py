@@ -14,7 +14,6 @@ from pagemesh.results.v1.job_pb2 import Job, JobType
 from pagemesh.results.v1.text_tasks_pb2_grpc import TextTaskServiceServicer
 from services.results import convert
 from services.results.control import Control
-from services.results.document_eraser import DocumentEraser
 from services.results.ephemeral import Ephemeral
 from services.results.erasure import Erasure
 from services.results.records import JobRecord
@@ -70,7 +69,7 @@ class TextTaskServicer(TextTaskServiceServicer):
                 pass
         if not await self._control.delete(job.organization_id, job.document_id, owner, of_task=True):
             raise _none()
-        tombstone = await self._erasure.erase_now(DocumentEraser.kind, job.document_id)
+        tombstone = await self._erasure.erase_now("task", job.document_id)
         return pb.DeleteTextTaskResponse(erasure=message(tombstone))
 
     async def _require_task(self, task_id: UUID, owner: UUID | None) -> Job:

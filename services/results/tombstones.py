@@ -24,12 +24,12 @@ class Tombstone:
     """Something that is erased, or about to be; nothing of its content."""
 
     id: UUID
-    """Of what was erased."""
+    """Of what was erased; of a task or a run in the record, its document's."""
     organization_id: UUID
     user_id: UUID | None
     """Whose it was; None: nobody's."""
     kind: str
-    """`document`, `task`: lower-case letters and underscores, at most 32."""
+    """`document`, `task`, `run`: lower-case letters and underscores, at most 32."""
     reason: str
     """`deleted`, `expired` or `requested`."""
     digest: str = ""
@@ -40,6 +40,13 @@ class Tombstone:
     """How many blobs and rows it was."""
     receipt: str | None = None
     """None until `auth` has signed it."""
+    known_as: UUID | None = None
+    """What callers know it by, if not by its id: nobody but this service knows of the document of a task."""
+
+    @property
+    def subject(self) -> UUID:
+        """The id that callers are told."""
+        return self.known_as or self.id
 
 
 async def missing(
@@ -79,7 +86,7 @@ def message(tombstone: Tombstone) -> Erasure:
     if tombstone.erased_at is not None:
         stamp.FromDatetime(tombstone.erased_at)
     return Erasure(
-        id=str(tombstone.id),
+        id=str(tombstone.subject),
         kind=tombstone.kind,
         reason=ErasureReason.Value(f"ERASURE_REASON_{tombstone.reason.upper()}"),
         erased_at=stamp,

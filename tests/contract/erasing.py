@@ -121,8 +121,8 @@ class Erasing(Results):
         await self.ended(caller, job.id)
         return document, job
 
-    async def submit_stored(self, caller: Caller) -> tuple[Document, Job]:
-        """A document whose original is stored."""
+    async def submit_stored(self, caller: Caller, **more: Any) -> tuple[Document, Job]:
+        """A document whose original is stored; `more` are fields of the request."""
         document = Document(
             id=str(uuid.uuid4()),
             original_filename="a.pdf",
@@ -132,7 +132,7 @@ class Erasing(Results):
             storage_key=f"originals/{caller.organization_id}/{uuid.uuid4()}.pdf",
         )
         await self.blobs.put(document.storage_key, b"content")
-        request = results_pb2.SubmitJobRequest(document=document, job_id=str(uuid.uuid4()), priority=5)
+        request = results_pb2.SubmitJobRequest(document=document, job_id=str(uuid.uuid4()), priority=5, **more)
         answer = await caller.call(self.jobs.SubmitJob, request)
         return answer.document, answer.job
 

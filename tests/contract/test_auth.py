@@ -58,6 +58,8 @@ async def test_the_organization_is_named_after_the_person_unless_named(auth: Aut
     """An empty organization name is derived from the full name."""
     response = await auth.register("derived@example.org", full_name="Pierre Curie")
     assert "Pierre Curie's organization" == response.user.organization.name
+    response = await auth.register("longest@example.org", full_name="P" * 200)
+    assert "P" * 200 == response.user.full_name == response.user.organization.name
 
 
 async def test_an_email_registers_once_whatever_its_case(auth: Auth) -> None:

@@ -18,6 +18,8 @@ from mesh.errors import NotFound
 from pagemesh.auth.v1.auth_pb2 import UpdateOrganizationRequest
 from pagemesh.auth.v1.auth_pb2_grpc import OrganizationServiceStub
 from pagemesh.results.v1 import erasures_pb2, results_pb2
+from pagemesh.results.v1.runs_pb2 import SubmitRunRequest
+from pagemesh.results.v1.runs_pb2_grpc import RunServiceStub
 from pagemesh.work.v1.work_pb2 import Task
 from services.auth.settings import AuthSettings
 from services.results.erasure import ERASED
@@ -229,6 +231,21 @@ async def test_erasing_at_once_what_was_deleted_before(results: Erasing, caller:
     await results.delete(caller, document.id)
     erasure = await results.delete(caller, document.id, erase=True)
     assert ([], erasures_pb2.ERASURE_REASON_REQUESTED) == (await results.left(document), erasure.reason)
+
+
+async def test_what_was_never_fetched_is_erased(results: Erasing, caller: Caller) -> None:
+    """A run's document without an original keeps no other from being erased."""
+    request = SubmitRunRequest(id=str(uuid.uuid4()), url="https://example.org/a.pdf", max_bytes=1_000)
+    run = (await caller.call(RunServiceStub(results.channel).SubmitRun, request)).run
+    stored, _ = await results.submit_stored(caller)
+    for document_id in (run.document_id, stored.id):
+        await results.delete(caller, document_id)
+    await results.sweep()
+    for document_id, objects in ((run.document_id, 2), (stored.id, 3)):
+        assert (0, objects) == (
+            results.record.rows_of(document_id),
+            (await results.erasure(caller, document_id)).objects,
+        )
 
 
 async def test_nothing_is_erased_that_is_not_hidden(results: Erasing, caller: Caller) -> None:

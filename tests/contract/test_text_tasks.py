@@ -87,7 +87,8 @@ async def test_an_ended_task_is_erased(results: Results, tasks: Any, ada: Caller
     """With its result."""
     task_id, document_id = await start(results, ada)
     await finish(results, ada, task_id, document_id)
-    assert not (await ada.call(tasks.DeleteTextTask, pb.DeleteTextTaskRequest(task_id=task_id))).HasField("cancelled")
+    answer = await ada.call(tasks.DeleteTextTask, pb.DeleteTextTaskRequest(task_id=task_id))
+    assert (False, "task", task_id) == (answer.HasField("cancelled"), answer.erasure.kind, answer.erasure.id)
     with pytest.raises(NotFound):
         await ada.call(tasks.GetTextTaskResult, pb.GetTextTaskResultRequest(task_id=task_id))
 

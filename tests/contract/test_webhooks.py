@@ -18,6 +18,8 @@ from mesh.errors import InvalidArgument, NotFound
 from pagemesh.results.v1 import results_pb2
 from pagemesh.results.v1 import webhooks_pb2 as pb
 from pagemesh.results.v1.job_pb2 import JobConfig
+from pagemesh.results.v1.runs_pb2 import GetQueueRequest
+from pagemesh.results.v1.runs_pb2_grpc import RunServiceStub
 from pagemesh.results.v1.webhooks_pb2_grpc import WebhookServiceStub
 from services.results.service import serve
 from services.results.settings import ResultsSettings
@@ -95,6 +97,11 @@ class Hooks:
         request = pb.GetWebhookDeliveryRequest(delivery_id=delivery_id)
         answer: pb.GetWebhookDeliveryResponse = await caller.call(self.stub.GetWebhookDelivery, request)
         return answer
+
+    async def waiting(self, caller: Caller) -> tuple[int, int]:
+        """How many of the caller's organization's wait, and the age of the oldest in milliseconds."""
+        answer = await caller.call(RunServiceStub(self.results.channel).GetQueue, GetQueueRequest())
+        return next(((one.depth, one.oldest_age_ms) for one in answer.kinds if one.kind == "deliver"), (0, 0))
 
     async def secret(self, caller: Caller) -> pb.WebhookSecret:
         """The caller's secret."""
@@ -223,6 +230,19 @@ async def test_a_delivery_is_made_again_when_asked(hooks: Hooks, ada: Caller) ->
         assert not begun.HasField("delivered_at")
         assert (_DELIVERED, attempts, 204, "") == _state((await hooks.ended(ada, job.id)).delivery)
     assert {delivery.id} == {hit.id for hit in hooks.receiver.of("/again")}
+
+
+async def test_what_waits_is_in_the_queue(hooks: Hooks, ada: Caller, bob: Caller) -> None:
+    """Until a receiver takes it, pauses included; of the organization alone, and as old as when it was made."""
+    before, theirs = await hooks.waiting(ada), await hooks.waiting(bob)
+    job = await hooks.completed(ada, hooks.receiver.plan("/waits", Say(503, {"retry-after": "30"})))
+    await eventually(lambda: _was_tried(hooks, ada, job.id))
+    depth, age = await hooks.waiting(ada)
+    assert (before[0] + 1, True, theirs) == (depth, 0 < age < 60_000, await hooks.waiting(bob))
+    (delivery,) = await hooks.deliveries(ada, job_id=job.id)
+    await ada.call(hooks.stub.RedeliverWebhook, pb.RedeliverWebhookRequest(delivery_id=delivery.id))
+    await hooks.ended(ada, job.id)
+    assert before[0] == (await hooks.waiting(ada))[0]
 
 
 async def test_a_rotated_secret_signs_beside_the_new_one(hooks: Hooks, bob: Caller) -> None:

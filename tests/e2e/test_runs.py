@@ -133,7 +133,8 @@ async def test_the_queue_and_cancelling(client: ApiClient, served: Origin) -> No
     run = await start(client, {"source": {"url": served.says("/slow.pdf", b"", then=60)}, "config": {"priority": 9}})
     queue = await client.get("/api/v1/queue")
     assert (1, 1) == (queue["total"], queue["kinds"]["fetch"]["depth"])
-    assert {"depth": 0, "oldest_age_ms": None} == queue["kinds"]["ocr"]
+    assert ["fetch", "inspect", "extract", "ocr", "analyze", "deliver"] == list(queue["kinds"])
+    assert {"depth": 0, "oldest_age_ms": None} == queue["kinds"]["ocr"] == queue["kinds"]["deliver"]
     assert queue["kinds"]["fetch"]["oldest_age_ms"] >= 0
     answer = await client.http.post(f"{RUNS}/{run['id']}/cancel")
     assert (202, "cancelled") == (answer.status_code, answer.json()["state"])

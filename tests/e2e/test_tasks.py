@@ -180,7 +180,9 @@ async def test_polls_events_and_the_end_of_a_task(stack: Background) -> None:
     for method, rest in (("GET", ""), ("GET", "/events"), ("DELETE", "")):
         refused = await stranger.http.request(method, f"{path}{rest}")
         assert (404, nothing.content) == (refused.status_code, refused.content)
-    assert 200 == (await client.http.delete(path)).status_code
+    erased = await client.http.delete(path)
+    assert (200, "task", path.rpartition("/")[2]) == (erased.status_code, erased.json()["kind"], erased.json()["id"])
+    assert erased.json() == await client.get(f"/api/v1/erasures/{erased.json()['id']}")
     assert [404, 404, 404] == [
         (await client.http.request(*asked)).status_code
         for asked in (("GET", path), ("DELETE", path), ("GET", path.replace("tasks", "jobs")))

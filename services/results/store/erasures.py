@@ -15,27 +15,36 @@ _COLUMNS = ", ".join(_NAMES)
 _OWNED = "organization_id = :organization_id AND (CAST(:owner AS uuid) IS NULL OR user_id = :owner)"
 
 # What was erased before and is here again, made anew by a late repeat under its old id, is erased anew. What a job
-# leaves behind belongs to its document.
+# leaves behind belongs to its document. A document that nobody sees is the input of a task or the text of a run, and is
+# named for it.
 _MARK_DOCUMENTS = text("""
     WITH marked AS (
-        INSERT INTO erasures (id, organization_id, user_id, kind, reason, digest)
-        SELECT id, organization_id, user_id, 'document', :reason, sha256 FROM documents
-        WHERE id = ANY(:ids) AND deleted_at IS NOT NULL
+        INSERT INTO erasures (id, organization_id, user_id, kind, reason, digest, known_as)
+        SELECT d.id, d.organization_id, d.user_id, coalesce(whole.kind, 'document'), :reason, d.sha256, whole.id
+        FROM documents d LEFT JOIN LATERAL (
+            SELECT 'task' AS kind, j.id FROM jobs j WHERE j.document_id = d.id AND j.type = ANY(:task_types)
+            UNION ALL
+            SELECT 'run', r.id FROM runs r WHERE r.document_id = d.id
+            LIMIT 1) whole ON d.hidden
+        WHERE d.id = ANY(:ids) AND d.deleted_at IS NOT NULL
         ON CONFLICT (id) DO UPDATE
         SET reason = excluded.reason, digest = excluded.digest, blobs = NULL, try_at = now(), erased_at = NULL,
             objects = NULL, receipt = NULL, key_id = ''
         WHERE erasures.erased_at IS NOT NULL
-        RETURNING id
+        RETURNING id, organization_id, user_id, kind, known_as
     )
     INSERT INTO erasures (id, organization_id, user_id, kind, reason, part_of)
-    SELECT j.id, d.organization_id, d.user_id, 'job', :reason, d.id
-    FROM marked m JOIN documents d ON d.id = m.id JOIN jobs j ON j.document_id = d.id
+    SELECT part.id, m.organization_id, m.user_id, part.kind, :reason, m.id
+    FROM marked m CROSS JOIN LATERAL (
+        SELECT j.id, 'job' AS kind FROM jobs j WHERE j.document_id = m.id
+        UNION ALL
+        SELECT m.known_as, m.kind WHERE m.kind = 'run') part
     ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, part_of = excluded.part_of
 """)
 _RECORD = text(f"""
     INSERT INTO erasures ({_COLUMNS})
     VALUES (:id, :organization_id, :user_id, :kind, :reason, :digest,
-            coalesce(CAST(:erased_at AS timestamptz), now()), :objects, NULL)
+            coalesce(CAST(:erased_at AS timestamptz), now()), :objects, NULL, NULL)
     ON CONFLICT (id) DO NOTHING
 """)
 _CLAIM = text(f"""
@@ -96,9 +105,13 @@ class Erasures:
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection
 
-    async def mark_documents(self, ids: Collection[UUID], reason: str) -> None:
-        """Records the intent to erase those of the documents that are hidden; one that is there stays as it is."""
-        await self._connection.execute(_MARK_DOCUMENTS, {"ids": list(ids), "reason": reason})
+    async def mark_documents(self, ids: Collection[UUID], reason: str, task_types: Collection[str]) -> None:
+        """Records the intent to erase those of the documents that are hidden; one that is there stays as it is.
+
+        One that nobody sees goes by the id of its task, a job of one of the types, or of its run.
+        """
+        values = {"ids": list(ids), "reason": reason, "task_types": list(task_types)}
+        await self._connection.execute(_MARK_DOCUMENTS, values)
 
     async def record(self, tombstone: Tombstone) -> None:
         """Records that something is erased; its receipt follows. A repeat changes nothing."""

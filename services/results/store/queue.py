@@ -1,4 +1,4 @@
-"""What is unfinished, by kind of work."""
+"""What is unfinished, by kind of work: tasks, and deliveries of webhooks."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -11,13 +11,19 @@ _DEPTHS = text("""
            greatest(0, extract(epoch FROM now() - min(t.created_at)) * 1000)::bigint AS oldest_age_ms
     FROM jobs j JOIN tasks t ON t.job_id = j.id
     WHERE j.organization_id = :organization_id AND j.state IN ('pending', 'running')
-    GROUP BY t.kind ORDER BY t.kind
+    GROUP BY t.kind
+    UNION ALL
+    SELECT 'deliver', count(*), greatest(0, extract(epoch FROM now() - min(begun_at)) * 1000)::bigint
+    FROM webhook_deliveries
+    WHERE organization_id = :organization_id AND state = 'pending'
+    HAVING count(*) > 0
+    ORDER BY kind
 """)
 
 
 @dataclass(frozen=True)
 class KindRecord:
-    """Unfinished tasks of one kind."""
+    """Unfinished work of one kind."""
 
     kind: str
     depth: int
@@ -25,7 +31,7 @@ class KindRecord:
 
 
 class Queue:
-    """Tasks that wait for workers, or are in their hands."""
+    """Work that waits for workers or for its next attempt, or is in hand."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self._connection = connection

@@ -38,10 +38,12 @@ _IS_HIDDEN = text("""
     WHERE id = :id AND organization_id = :organization_id AND deleted_at IS NOT NULL
           AND (CAST(:owner AS uuid) IS NULL OR user_id = :owner)
 """)
-# Callers of the service may have recorded one original twice; the last document to go takes it along.
+# Callers of the service may have recorded one original twice; the last document to go takes it along. What was never
+# fetched has none.
 _ORIGINAL = text("""
     SELECT storage_key FROM documents d
-    WHERE id = :id AND NOT EXISTS (SELECT FROM documents o WHERE o.storage_key = d.storage_key AND o.id <> d.id)
+    WHERE id = :id AND storage_key <> ''
+          AND NOT EXISTS (SELECT FROM documents o WHERE o.storage_key = d.storage_key AND o.id <> d.id)
 """)
 _LAYOUTS = text("SELECT layout_key FROM pages WHERE document_id = :id AND layout_key <> ''")
 _JOBS = text("SELECT id FROM jobs WHERE document_id = :id")

@@ -1,13 +1,17 @@
 """What every endpoint has in common: how queries, bodies, methods and origins are judged, and what every answer has."""
 
 import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
+from mesh.errors import InvalidArgument
 from services.gateway.surfaces import version_of
+from services.gateway.surfaces.platform.models import AnalysisOptions
+from services.gateway.validation import parse_json
 from tests.support.gateway_mesh import Mesh, running_mesh
 
 JOB = "/api/v1/jobs/6f1f0b8e-0000-4000-8000-000000000001"
@@ -67,6 +71,17 @@ async def test_bad_bodies(client: httpx.AsyncClient, body: bytes, status: int) -
     answer = await client.post(path, content=body, headers={"content-type": "application/json"})
     assert status == answer.status_code, answer.text
     assert (status == 422) == ("details" in answer.json())
+
+
+@pytest.mark.parametrize(
+    ("number", "taken"),
+    [("5", 5), ("5.0", 5), ("0.5e1", 5), ("5.5", None), ('"5"', None), ("true", None), ("1e300", None), ("[]", None)],
+)
+def test_whole_numbers_of_bodies(number: str, taken: int | None) -> None:
+    """Whatever JSON Schema calls an integer, however it is written, and nothing else."""
+    raw = f'{{"num_tags": {number}}}'.encode()
+    with nullcontext() if taken else pytest.raises(InvalidArgument):
+        assert taken == parse_json(raw, AnalysisOptions).num_tags
 
 
 @pytest.mark.parametrize("path", ["/", "/api/v1/documents", JOB, "/docs"])

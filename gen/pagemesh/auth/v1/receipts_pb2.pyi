@@ -32,7 +32,7 @@ class IssueReceiptRequest(_message.Message):
     subject: _builtins.str
     """UUID of what was erased: the receipt's `sub`."""
     kind: _builtins.str
-    """What it was: "document", "task"; lower-case letters and underscores, at most 32."""
+    """What it was: "document", "task", "run"; lower-case letters and underscores, at most 32."""
     reason: _builtins.str
     """Why: "deleted", "expired" or "requested"."""
     objects: _builtins.int

@@ -61,9 +61,9 @@ class Erasure(_message.Message):
     OBJECTS_FIELD_NUMBER: _builtins.int
     RECEIPT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
-    """UUID of what was erased."""
+    """UUID of what was erased, as callers know it."""
     kind: _builtins.str
-    """What it was: "document", "task"."""
+    """What it was: "document", "task", "run"."""
     reason: Global___ErasureReason.ValueType
     """Why it was erased."""
     objects: _builtins.int
@@ -100,7 +100,7 @@ class GetErasureRequest(_message.Message):
 
     ERASURE_ID_FIELD_NUMBER: _builtins.int
     erasure_id: _builtins.str
-    """UUID of what was erased; of a job, the erasure of its document is answered."""
+    """UUID of what was erased; of a job, the erasure of its document, task or run is answered."""
     def __init__(
         self,
         *,

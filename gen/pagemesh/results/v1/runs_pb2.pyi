@@ -668,11 +668,11 @@ class QueuedWork(_message.Message):
     DEPTH_FIELD_NUMBER: _builtins.int
     OLDEST_AGE_MS_FIELD_NUMBER: _builtins.int
     kind: _builtins.str
-    """"fetch", "inspect", "extract", "ocr", "analyze"."""
+    """"fetch", "inspect", "extract", "ocr", "analyze"; "deliver" for webhooks."""
     depth: _builtins.int
-    """How many tasks."""
+    """How many tasks, or deliveries."""
     oldest_age_ms: _builtins.int
-    """How long ago the oldest of them was handed out, in milliseconds."""
+    """How long ago the oldest of them was made, or a delivery asked for again, in milliseconds."""
     def __init__(
         self,
         *,

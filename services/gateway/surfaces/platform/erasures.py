@@ -1,6 +1,6 @@
 """What was erased, and the receipts that prove it."""
 
-from typing import Literal
+from typing import Literal, cast
 
 from pydantic import Field
 from starlette.responses import Response
@@ -18,6 +18,7 @@ from services.gateway.validation import NoBody, NoQuery, Query
 _ERASURES = f"{PREFIX}/erasures"
 _SCOPE = "documents.read"
 
+Kind = Literal["document", "task", "run", "job"]
 Reason = Literal["deleted", "expired", "requested"]
 _REASONS: dict["pb.ErasureReason.ValueType", Reason] = {
     pb.ERASURE_REASON_DELETED: "deleted",
@@ -35,10 +36,13 @@ class DeleteQuery(Query):
 
 
 class Erasure(TypedDict):
-    """Something that is gone. `receipt` is a JWT that the keys of the JWKS verify; null until it was signed."""
+    """Something that is gone; of a `job`, a zero-log analysis, the document stays.
+
+    `receipt` is a JWT that the keys of the JWKS verify; null until it was signed.
+    """
 
     id: shapes.Uuid
-    kind: str
+    kind: Kind
     reason: Reason
     erased_at: shapes.Time
     objects: int
@@ -97,7 +101,7 @@ def shown(erasure: pb.Erasure) -> Erasure:
     """An erasure as the platform API shows it."""
     return {
         "id": erasure.id,
-        "kind": erasure.kind,
+        "kind": cast("Kind", erasure.kind),
         "reason": _REASONS.get(erasure.reason, "deleted"),
         "erased_at": render.time(erasure.erased_at),
         "objects": erasure.objects,

@@ -2,7 +2,7 @@
 
 import re
 from datetime import date, datetime
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import orjson
 from pydantic import (
@@ -15,14 +15,14 @@ from pydantic import (
     StringConstraints,
     field_validator,
 )
-from pydantic.config import JsonDict
+from pydantic.config import JsonDict, JsonValue
 from pydantic_core import PydanticCustomError
 
 from mesh import json_schema
 from mesh.addresses import LONGEST_URL
 from mesh.streams import LONGEST_ZERO_LOG_SECONDS
 from services.gateway.listing import PageQuery
-from services.gateway.validation import Body, Day, Flag, LooseQuery, Query, Text, WholeNumber
+from services.gateway.validation import AsInteger, AsWholeNumber, Body, Day, Flag, LooseQuery, Query, Text, WholeNumber
 
 AnalysisType = Literal[
     "summary",
@@ -57,6 +57,7 @@ _NOT_BLANK = r"^[^\x00]*[^\s\x00][^\x00]*$"
 _NAME = r"^[^\x00-\x1f\x7f-\x9f]*[^\s\x00-\x1f\x7f-\x9f][^\x00-\x1f\x7f-\x9f]*$"
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=_NAME)]
 Password = Annotated[Text, StringConstraints(max_length=1024)]
+NewPassword = Annotated[Text, StringConstraints(min_length=10, max_length=256)]
 CallbackUrl = Annotated[
     Text,
     StringConstraints(min_length=1, max_length=LONGEST_URL),
@@ -69,14 +70,13 @@ Languages = Annotated[
     str,
     StringConstraints(max_length=200, pattern=r"^[a-z]{3}(_[A-Za-z0-9]{1,16})*(\+[a-z]{3}(_[A-Za-z0-9]{1,16})*){0,9}$"),
 ]
-TtlSeconds = Annotated[
-    int,
-    Field(
-        ge=1,
-        le=LONGEST_ZERO_LOG_SECONDS,
-        description="With `X-Zero-Log: true`: how long it is kept, 60 at the least; also as `X-Zero-Log-TTL`.",
-    ),
-]
+_TTL = Field(
+    ge=1,
+    le=LONGEST_ZERO_LOG_SECONDS,
+    description="With `X-Zero-Log: true`: how long it is kept, 60 at the least; also as `X-Zero-Log-TTL`.",
+)
+TtlSeconds = Annotated[int, _TTL, AsInteger]
+FormTtlSeconds = Annotated[int, _TTL, AsWholeNumber]
 
 _KEY = re.compile(r"[\x21-\x7e]{8,1024}(?<!\*\*\*)")  # not what is shown of one
 _KEY_SCHEMA: JsonDict = {"minLength": 8, "maxLength": 1024, "pattern": r"^[\x21-\x7e]+$"}
@@ -119,7 +119,7 @@ class RegisterBody(Body):
     model_config = ConfigDict(json_schema_extra=_REGISTRATION)
 
     email: Email
-    password: Annotated[Password, StringConstraints(min_length=10)]
+    password: NewPassword
     full_name: Name
     organization_name: Name | None = None
 
@@ -174,8 +174,8 @@ class OrganizationSettingsBody(Body):
     """What an organization chooses; what is left out stays."""
 
     allow_sharing: bool | None = None
-    max_file_size_mb: int | None = Field(default=None, ge=1, le=500)
-    retention_days: int | None = Field(default=None, ge=1, le=3_650)
+    max_file_size_mb: Annotated[int, Field(ge=1, le=500), AsInteger] | None = None
+    retention_days: Annotated[int, Field(ge=1, le=3_650), AsInteger] | None = None
     zero_log: bool | None = None
 
 
@@ -204,7 +204,7 @@ class AcceptBody(Body):
     """Accepts an invitation."""
 
     token: Annotated[Text, StringConstraints(min_length=1, max_length=4096)]
-    password: Annotated[Password, StringConstraints(min_length=10)]
+    password: NewPassword
     full_name: Name
 
 
@@ -263,17 +263,33 @@ class AnalysisOptions(Body):
     summarize: bool | None = None
     model: Annotated[Text, StringConstraints(min_length=1, max_length=200)] | None = None
     output_schema: OutputSchema | None = Field(default=None, description="JSON Schema that `result_data` must meet.")
-    num_tags: int | None = Field(default=None, ge=1, le=50, description="How many tags at most.")
+    num_tags: Annotated[int, Field(ge=1, le=50), AsInteger] | None = Field(
+        default=None, description="How many tags at most."
+    )
     exclude_tags: list[Annotated[Text, StringConstraints(max_length=200)]] | None = Field(default=None, max_length=100)
     variables: dict[VariableName, VariableText | bool | int | float] | None = Field(
         default=None, max_length=32, description="Values of the template's variables."
     )
 
 
-# What a model cannot say of two fields: JSON Schema 2020-12, section 10.2.2.
-_WITH_PROMPT: JsonDict = {
-    "if": {"properties": {"analysis_type": {"enum": list(NEED_PROMPT)}}},
-    "then": {"properties": {"prompt": {"type": "string"}}, "required": ["prompt"]},
+def there(field: str, **limits: JsonValue) -> JsonDict:
+    """The schema of an object that has the field, not null."""
+    return {"properties": {field: {"not": {"type": "null"}, **limits}}, "required": [field]}
+
+
+# What a model cannot say of two fields: JSON Schema 2020-12, section 10.2.
+_KINDS_WITHOUT_PROMPT = [kind for kind in get_args(AnalysisType) if kind not in NEED_PROMPT]
+_SOME_ANALYSIS: JsonDict = {
+    "allOf": [
+        {"anyOf": [there("analysis_type"), there("template")]},
+        {
+            "anyOf": [
+                {"properties": {"analysis_type": {"enum": [None, *_KINDS_WITHOUT_PROMPT]}}},
+                there("prompt"),
+                there("template"),
+            ]
+        },
+    ],
     "examples": [
         {"analysis_type": "summary"},
         {"analysis_type": "question_answering", "prompt": "What was the revenue?"},
@@ -284,7 +300,7 @@ _WITH_PROMPT: JsonDict = {
 class AnalyzeBody(Body):
     """An analysis to make."""
 
-    model_config = ConfigDict(json_schema_extra=_WITH_PROMPT)
+    model_config = ConfigDict(json_schema_extra=_SOME_ANALYSIS)
 
     analysis_type: AnalysisType | None = Field(default=None, description="Required unless a template is named.")
     prompt: Prompt | None = Field(
@@ -308,7 +324,7 @@ class UploadForm(BaseModel):
     priority: WholeNumber = Field(default=5, ge=0, le=9)
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
     callback_url: CallbackUrl | None = None
-    ttl_seconds: TtlSeconds | None = None
+    ttl_seconds: FormTtlSeconds | None = None
 
 
 class DocumentsQuery(PageQuery):

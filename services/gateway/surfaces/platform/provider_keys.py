@@ -6,7 +6,7 @@ from pydantic import SecretStr
 from starlette.responses import Response
 
 from mesh import client
-from mesh.errors import NotFound
+from mesh.errors import InvalidArgument, NotFound
 from pagemesh.auth.v1 import provider_keys_pb2 as pb
 from services.gateway.answers import json_response
 from services.gateway.endpoints import Answer, AnyEndpoint, Call, delete, get, put
@@ -65,7 +65,7 @@ class ProviderKeys:
                 self.erase,
                 "Erase the caller's own key for a provider",
                 erased,
-                problems=(404, 422),
+                problems=(404,),
             ),
         ]
 
@@ -82,8 +82,11 @@ class ProviderKeys:
         return await self._put(call.request.path_params["provider"], call.body.api_key)
 
     async def erase(self, call: Call[NoBody, NoQuery]) -> Response:
-        """Erases a key."""
-        return await self._erase(call.request.path_params["provider"])
+        """Erases a key. Of what is no provider there can be none either: the path is wrong and no field."""
+        try:
+            return await self._erase(call.request.path_params["provider"])
+        except InvalidArgument as error:
+            raise NotFound("There is no such key.") from error
 
     async def list(self, call: Call[NoBody, PageQuery]) -> Response:
         """The caller's keys."""

@@ -3,12 +3,22 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic.config import JsonDict
 
 from mesh.addresses import LONGEST_URL
 from services.gateway.listing import PageQuery
-from services.gateway.surfaces.platform.models import AnalysisType, Languages, Mode, Password, Prompt, TtlSeconds
+from services.gateway.surfaces.platform.models import (
+    NEED_PROMPT,
+    AnalysisType,
+    Languages,
+    Mode,
+    Password,
+    Prompt,
+    TtlSeconds,
+    there,
+)
 from services.gateway.texts import MAX_CHARACTERS
-from services.gateway.validation import Body, Text
+from services.gateway.validation import AsInteger, Body, Text
 
 RunState = Literal["pending", "processing", "completed", "failed", "cancelled"]
 
@@ -35,14 +45,22 @@ class RunSource(Body):
         return self
 
 
+_PROMPT_WHERE_NEEDED: JsonDict = {
+    "if": there("analyses", contains={"enum": list(NEED_PROMPT)}),
+    "then": there("prompt"),
+}
+
+
 class RunConfig(Body):
     """What to do. How to read matters for nothing of a document that is there."""
+
+    model_config = ConfigDict(json_schema_extra=_PROMPT_WHERE_NEEDED)
 
     mode: Mode = "mixed"
     analyses: list[AnalysisType] = Field(default=[], max_length=7, json_schema_extra={"uniqueItems": True})
     prompt: Prompt | None = Field(default=None, description="For question_answering and custom, which need it.")
     languages: Languages = Field(default="eng", description="OCR languages, Tesseract codes joined by +.")
-    priority: int = Field(default=5, ge=0, le=9)
+    priority: Annotated[int, Field(ge=0, le=9), AsInteger] = 5
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
 
     @model_validator(mode="after")

@@ -26,7 +26,7 @@ _JOB_STATES: dict["job_pb2.JobState.ValueType", models.RunState] = {
     job_pb2.JOB_STATE_FAILED: "failed",
     job_pb2.JOB_STATE_CANCELLED: "cancelled",
 }
-_KINDS = ("fetch", "inspect", "extract", "ocr", "analyze")
+_KINDS = ("fetch", "inspect", "extract", "ocr", "analyze", "deliver")
 
 
 def accepted(run: runs_pb2.Run) -> shapes.RunAccepted:

@@ -152,7 +152,7 @@ class Waiting(TypedDict):
 
 
 class Queue(TypedDict):
-    """Unfinished work of the organization: what waits for workers or is in their hands."""
+    """Unfinished work of the organization: what waits for workers or is in their hands; `deliver` are webhooks."""
 
     kinds: dict[str, Waiting]
     total: int

@@ -8,6 +8,7 @@ from services.gateway.listing import PageQuery
 from services.gateway.surfaces.platform.models import (
     AnalysisOptions,
     CallbackUrl,
+    FormTtlSeconds,
     Languages,
     OutputSchema,
     Password,
@@ -15,7 +16,7 @@ from services.gateway.surfaces.platform.models import (
     TtlSeconds,
 )
 from services.gateway.texts import MAX_CHARACTERS
-from services.gateway.validation import Body, Query, Text
+from services.gateway.validation import AsInteger, AsWholeNumber, Body, Query, Text
 
 TaskState = Literal["PENDING", "PROCESSING", "COMPLETED", "FAILED", "CANCELLED"]
 DEFAULT_TEMPLATE = "summary"
@@ -48,7 +49,7 @@ class TaskForm(BaseModel):
     callback_url: CallbackUrl | None = None
     languages: Languages = Field(default="eng", description="OCR languages, Tesseract codes joined by +.")
     password: Password | None = Field(default=None, description="Opens an encrypted document.")
-    ttl_seconds: TtlSeconds | None = None
+    ttl_seconds: FormTtlSeconds | None = None
 
 
 class TasksQuery(PageQuery):
@@ -80,7 +81,9 @@ class TemplateChange(Body):
     )
     model: Model | None = Field(default=None, description="The model to ask; null: the usual one.")
     variables: list[Variable] = Field(default=[], max_length=32)
-    version: int | None = Field(default=None, ge=1, description="Given by the server; what is sent is not looked at.")
+    version: Annotated[int, Field(ge=1), AsInteger] | None = Field(
+        default=None, description="Given by the server; what is sent is not looked at."
+    )
 
 
 class TemplateBody(TemplateChange):
@@ -92,4 +95,6 @@ class TemplateBody(TemplateChange):
 class TemplateQuery(Query):
     """Which version of a template."""
 
-    version: int | None = Field(default=None, ge=1, le=2_147_483_647, description="Left out: the newest.")
+    version: Annotated[int, Field(ge=1, le=2_147_483_647), AsWholeNumber] | None = Field(
+        default=None, description="Left out: the newest."
+    )
