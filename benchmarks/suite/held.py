@@ -36,7 +36,7 @@ async def measure() -> Findings:
                 for kind in kinds:
                     grown[kind].append(await _kib_each(mesh, _request(mesh, kind, job_id)))
     figures = [
-        Figure(f"memory a {kind}", "KiB", values, at_most=None if kind == "WebSocket" else WANTED_KIB)
+        Figure(f"memory of each {kind}", "KiB", values, at_most=None if kind == "WebSocket" else WANTED_KIB)
         for kind, values in grown.items()
     ]
     return Findings(figures, METHOD)
