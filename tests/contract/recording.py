@@ -39,20 +39,14 @@ def settings(common: dict[str, Any], fresh_database: Callable[[], str], server_d
     return ResultsSettings(listen=f"unix:{server_directory}/results.sock", database_url=url, **common)
 
 
-class Results:
+class Clients:
     """Clients of the service, and workers."""
 
-    def __init__(self, channel: Any, hands: Hands, blobs: Blobs) -> None:
+    def __init__(self, channel: Any, hands: Hands) -> None:
         self.channel = channel
         self.jobs = JobServiceStub(channel)
         self.documents = DocumentServiceStub(channel)
         self.hands = hands
-        self.blobs = blobs
-
-    async def submit(self, caller: Caller, name: str = "a.pdf", **more: Any) -> tuple[Document, Job]:
-        """Records a new document; `more` are fields of the request."""
-        response = await caller.call(self.jobs.SubmitJob, submission(caller, name, **more))
-        return response.document, response.job
 
     async def job(self, caller: Caller, job_id: str) -> Job:
         """The job now."""
@@ -71,6 +65,19 @@ class Results:
         request = results_pb2.GetDocumentRequest(document_id=document_id)
         answer: results_pb2.GetDocumentResponse = await caller.call(self.documents.GetDocument, request)
         return answer.document
+
+
+class Results(Clients):
+    """What is asked of the service, and done by workers, about documents that are recorded."""
+
+    def __init__(self, channel: Any, hands: Hands, blobs: Blobs) -> None:
+        super().__init__(channel, hands)
+        self.blobs = blobs
+
+    async def submit(self, caller: Caller, name: str = "a.pdf", **more: Any) -> tuple[Document, Job]:
+        """Records a new document; `more` are fields of the request."""
+        response = await caller.call(self.jobs.SubmitJob, submission(caller, name, **more))
+        return response.document, response.job
 
     async def read(self, caller: Caller, **more: Any) -> tuple[Document, Job]:
         """A document of one page that was read."""

@@ -20,7 +20,7 @@ from pagemesh.results.v1.job_pb2 import Document, Job, JobConfig, JobType
 from pagemesh.results.v1.results_pb2 import SubmitAnalysisRequest
 from pagemesh.results.v1.webhooks_pb2_grpc import WebhookServiceStub
 from pagemesh.work.v1.work_pb2 import DeliverTask, Task
-from tests.contract.test_zero_log import Mesh, found, inspected, meshed, outcome, submission
+from tests.contract.zero_logging import Mesh, found, inspected, meshed, outcome, submission
 from tests.support.broker import eventually
 from tests.support.receiver import HANG, RESET, Receiver, Say, receiving
 from tests.support.services import Caller

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from mesh.bus import Bus
-from tests.contract.test_zero_log import meshed
 from tests.contract.test_zero_log_calls import SETTINGS, read, submit
+from tests.contract.zero_logging import meshed
 from tests.support.receiver import Say, receiving
 from tests.support.services import Caller
 

@@ -1,13 +1,9 @@
 """Zero-log jobs that failed, tried again from memory: as other jobs are."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
-from typing import Any
 
 import pytest
 
-from mesh.bus import Bus
 from mesh.errors import IllegalState, NotFound
 from pagemesh.ocr.v1.events_pb2 import PageRecognized
 from pagemesh.results.v1.job_control_pb2 import RetryJobRequest
@@ -21,20 +17,13 @@ from pagemesh.results.v1.job_pb2 import (
     JobConfig,
 )
 from pagemesh.results.v1.results_pb2 import SubmitAnalysisRequest
-from tests.contract.test_zero_log import SECRET, SUMMARY, Mesh, found, inspected, meshed, outcome
-from tests.contract.test_zero_log_calls import SETTINGS
+from tests.contract.test_zero_log_calls import database, mesh
+from tests.contract.zero_logging import SECRET, SUMMARY, Mesh, found, inspected, outcome
 from tests.support.broker import eventually
 from tests.support.receiver import receiving
 from tests.support.services import Caller
 
-
-@pytest.fixture(scope="module")
-async def mesh(
-    common: dict[str, Any], fresh_database: Callable[[], str], server_directory: Path, bus: Bus
-) -> AsyncIterator[Mesh]:
-    """The running service with workers."""
-    async with meshed(common, fresh_database(), server_directory, bus, **SETTINGS) as mesh:
-        yield mesh
+__all__ = ["database", "mesh"]  # fixtures
 
 
 async def retry(mesh: Mesh, caller: Caller, job_id: str, is_repeat: bool = False) -> Job:

@@ -1,16 +1,13 @@
 """Zero-log runs by the results service: the same runs, in memory alone."""
 
 import uuid
-from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
 from mesh import memory_blobs
-from mesh.bus import Bus
 from mesh.errors import IllegalState, NotFound
 from mesh.tasks import expiry
 from pagemesh.ingest.v1.fetch_pb2 import DocumentFetched
@@ -21,23 +18,16 @@ from pagemesh.results.v1.runs_pb2 import Run, SentRun
 from pagemesh.results.v1.runs_pb2_grpc import RunServiceStub
 from pagemesh.results.v1.webhooks_pb2_grpc import WebhookServiceStub
 from pagemesh.results.v1.zero_log_pb2 import ZeroLog
-from tests.contract.test_zero_log import SECRET, Mesh, found, inspected, meshed, outcome, submission
-from tests.contract.test_zero_log_calls import SETTINGS
+from tests.contract.test_zero_log_calls import database, mesh
+from tests.contract.zero_logging import SECRET, Mesh, found, inspected, outcome, submission
 from tests.support.broker import eventually
 from tests.support.receiver import receiving
 from tests.support.services import Caller, Held
 
+__all__ = ["database", "mesh"]  # fixtures
+
 SUMMARY, TAGS = AnalysisConfig(analysis_type="summary"), AnalysisConfig(analysis_type="tagging")
 URL = f"https://example.org/{SECRET}.pdf"
-
-
-@pytest.fixture(scope="module")
-async def mesh(
-    common: dict[str, Any], fresh_database: Callable[[], str], server_directory: Path, bus: Bus
-) -> AsyncIterator[Mesh]:
-    """The running service with workers."""
-    async with meshed(common, fresh_database(), server_directory, bus, **SETTINGS) as mesh:
-        yield mesh
 
 
 @dataclass

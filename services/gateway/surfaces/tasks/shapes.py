@@ -4,7 +4,7 @@ from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from services.gateway.surfaces.platform.shapes import JobError, Provenance, Time, TokenUsage, Uuid, ZeroLogged
+from services.gateway.surfaces.platform.shapes import AnalysisResult, JobError, Time, Uuid, ZeroLogged
 from services.gateway.surfaces.tasks.models import TaskState
 
 
@@ -18,17 +18,8 @@ class AcceptedTask(TypedDict):
     zero_log: NotRequired[ZeroLogged]
 
 
-class TaskResult(TypedDict):
+class TaskResult(AnalysisResult):
     """What a task found; `result_data` has the form of its analysis, or of the template's `output_schema`."""
-
-    analysis_type: str
-    result_data: dict[str, Any]
-    confidence_score: float
-    model_version: str
-    processing_time_ms: int
-    token_usage: TokenUsage
-    cost_usd: float | None
-    provenance: Provenance
 
 
 class Task(TypedDict):

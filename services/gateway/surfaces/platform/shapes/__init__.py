@@ -4,7 +4,13 @@ One module for each resource; here they are together.
 """
 
 from services.gateway.surfaces.platform.shapes.accounts import Me, Preferences, Session, Tokens, User
-from services.gateway.surfaces.platform.shapes.analyses import Analyses, Analysis, AnalysisAccepted, TokenUsage
+from services.gateway.surfaces.platform.shapes.analyses import (
+    Analyses,
+    Analysis,
+    AnalysisAccepted,
+    AnalysisResult,
+    TokenUsage,
+)
 from services.gateway.surfaces.platform.shapes.common import Problem, Time, Uuid, ZeroLogged
 from services.gateway.surfaces.platform.shapes.credentials import (
     ApiKey,
@@ -65,6 +71,7 @@ __all__ = [
     "Analyses",
     "Analysis",
     "AnalysisAccepted",
+    "AnalysisResult",
     "ApiKey",
     "ApiKeyList",
     "Box",

@@ -24,10 +24,9 @@ class TokenUsage(TypedDict):
     total_tokens: int
 
 
-class Analysis(TypedDict):
-    """An analysis."""
+class AnalysisResult(TypedDict):
+    """What an analysis found, how, and at what cost."""
 
-    id: Uuid
     analysis_type: str
     result_data: dict[str, Any]
     confidence_score: float
@@ -36,6 +35,12 @@ class Analysis(TypedDict):
     token_usage: TokenUsage
     cost_usd: float | None
     provenance: Provenance
+
+
+class Analysis(AnalysisResult):
+    """An analysis."""
+
+    id: Uuid
     created_at: Time
 
 
