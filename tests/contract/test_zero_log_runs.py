@@ -1,5 +1,7 @@
 """Zero-log runs by the results service: the same runs, in memory alone."""
 
+import asyncio
+import json
 import uuid
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +20,8 @@ from pagemesh.results.v1.runs_pb2 import Run, SentRun
 from pagemesh.results.v1.runs_pb2_grpc import RunServiceStub
 from pagemesh.results.v1.webhooks_pb2_grpc import WebhookServiceStub
 from pagemesh.results.v1.zero_log_pb2 import ZeroLog
+from services.results.ephemeral.memory import Memory
+from services.results.ephemeral.state import State
 from tests.contract.test_zero_log_calls import database, mesh
 from tests.contract.zero_logging import SECRET, Mesh, found, inspected, outcome, submission
 from tests.support.broker import eventually
@@ -295,3 +299,24 @@ async def test_a_run_calls_back_once(runs: Runs, ada: Caller) -> None:
                 event["type"],
                 *(event["data"][name] for name in ("run_id", "document_id")),
             )
+
+
+async def test_an_end_that_is_written_late_is_told_all_the_same(
+    runs: Runs, ada: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The attempt is there before the end, which may be of a run, or of a whole root, that nobody has seen yet."""
+    kept, _ = await runs.mesh.submit(ada)
+    await runs.read(kept.id)
+    recorded = await runs.document()
+    save = Memory.save
+
+    async def late(memory: Memory, state: State, revision: int) -> int | None:
+        await asyncio.sleep(0.3)
+        return await save(memory, state, revision)
+
+    monkeypatch.setattr(Memory, "save", late)
+    async with receiving() as receiver:
+        for path, document, seconds in (("/kept", kept, None), ("/recorded", recorded, 600)):
+            run = await runs.submit(seconds, document_id=document.id, callback_url=receiver.url + path)
+            [hit] = await receiver.got(path)
+            assert run.id == json.loads(hit.body)["data"]["run_id"]

@@ -60,16 +60,18 @@ class EphemeralDeliveries:
             await self._go_on(task, call, Outcome(error="worker_lost"))
 
     async def _ended(self, task: Task) -> DeliveryRecord | None:
-        """What is to be told; None when that is forgotten, or the end was another. Raises Later, Unavailable."""
+        """What is to be told; None when the end was another. Raises Later, Unavailable.
+
+        An attempt is there before its end is: nothing in memory may mean that it is about to be written. What is
+        forgotten takes its attempts along, so that they are not waited for for long.
+        """
         for _ in range(_LOOKS):
             state = await self._state(task)
-            if state is None:
-                return None
-            call = _call(state, task)
-            if call is not None or _is_over(state, UUID(task.job_id)):
+            call = _call(state, task) if state else None
+            if call or (state and _is_over(state, UUID(task.job_id))):
                 return call
-            await asyncio.sleep(_LOOK_SECONDS)  # the end is about to be written
-        raise Later(_AGAIN_SECONDS)  # or whoever was to write it has died, and somebody else will
+            await asyncio.sleep(_LOOK_SECONDS)
+        raise Later(_AGAIN_SECONDS)  # whoever was to write it may have died, and somebody else will
 
     async def _state(self, task: Task) -> State | None:
         found = await self._memory.load(UUID(task.organization_id), UUID(task.deliver.root_id))
@@ -113,7 +115,9 @@ def _call(state: State, task: Task) -> DeliveryRecord | None:
 
 
 def _is_over(state: State, thing_id: UUID) -> bool:
-    """Whether the job or run has ended, so that no other end of it is to come soon."""
+    """Whether the job or run has ended, so that no other end of it is to come soon; not while it is not there yet."""
     kept = state.run(thing_id)
-    jobs = state.view(kept).jobs if kept else [job for job in state.jobs if job.id == thing_id]
-    return all(job.ended for job in jobs)
+    if kept:
+        return all(job.ended for job in state.view(kept).jobs)
+    job = state.job(thing_id)
+    return job is not None and job.ended
