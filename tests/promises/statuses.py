@@ -17,7 +17,7 @@ from tests.attacks.operations import Operation
 from tests.attacks.people import PASSWORD, join
 from tests.promises.scene import Scene, known_word
 from tests.support.documents import scanned_pdf, text_pdf, truncated_pdf
-from tests.support.gateway_mesh import organization_id
+from tests.support.gateway_auth import organization_id
 
 Recipe = Callable[[Scene, Operation], Awaitable[httpx.Response]]
 

@@ -29,7 +29,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.status_link import StatusLink
 from services.gateway.wiring import Gateway
 from tests.support.counting import ENDLESS, MemoryCounters
-from tests.support.gateway_mesh import Results
+from tests.support.gateway_results import Results
 
 PASSWORD = "correct horse battery staple"
 

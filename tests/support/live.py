@@ -15,7 +15,8 @@ from cli.ports import LOOPBACK, free_ports
 from pagemesh.results.v1 import job_pb2
 from services.gateway.server import HttpServer
 from services.gateway.settings import GatewaySettings
-from tests.support.gateway_mesh import FOREVER, Mesh, organization_id
+from tests.support.gateway_auth import FOREVER, organization_id
+from tests.support.gateway_mesh import Mesh
 
 Json = dict[str, Any]
 BOTH = ["document_updates", "job_updates"]

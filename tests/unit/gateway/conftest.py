@@ -7,7 +7,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.gateway_mesh import Mesh, organization_id, running_mesh
+from tests.support.gateway_auth import organization_id
+from tests.support.gateway_mesh import Mesh, running_mesh
 
 
 @pytest.fixture

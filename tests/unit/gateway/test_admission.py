@@ -19,7 +19,8 @@ from pagemesh.results.v1 import job_pb2
 from services.gateway.quota_link import QuotaLink
 from services.gateway.quotas import TIERS, address_key
 from services.gateway.settings import GatewaySettings
-from tests.support.gateway_mesh import Mesh, organization_id, running_mesh
+from tests.support.gateway_auth import organization_id
+from tests.support.gateway_mesh import Mesh, running_mesh
 from tests.support.servers import NatsServer
 
 LIMITS: dict[str, Any] = {

@@ -8,7 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.support.gateway_mesh import Mesh, organization_id, running_mesh
+from tests.support.gateway_auth import organization_id
+from tests.support.gateway_mesh import Mesh, running_mesh
 from tests.unit.gateway.test_replays import UPLOAD, code, told, upload
 
 _GOOD = "https://receiver.example/hook?a=b"

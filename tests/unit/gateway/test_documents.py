@@ -9,7 +9,8 @@ from google.protobuf.json_format import MessageToDict
 
 from pagemesh.results.v1 import analysis_pb2, job_pb2, page_pb2, results_pb2
 from services.gateway.surfaces.platform import shapes
-from tests.support.gateway_mesh import Mesh, organization_id
+from tests.support.gateway_auth import organization_id
+from tests.support.gateway_mesh import Mesh
 
 PDF = b"%PDF-1.7\n0123456789"
 

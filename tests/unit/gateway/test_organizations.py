@@ -10,7 +10,8 @@ from pagemesh.auth.v1 import auth_pb2
 from pagemesh.auth.v1.events_pb2 import IdentityEvent
 from pagemesh.results.v1 import job_pb2
 from services.gateway.organizations import Organizations
-from tests.support.gateway_mesh import Mesh, organization_id
+from tests.support.gateway_auth import organization_id
+from tests.support.gateway_mesh import Mesh
 
 SUBJECT = "events.identity.organization_changed"
 

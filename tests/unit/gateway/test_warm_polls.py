@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from pagemesh.results.v1 import job_pb2
-from tests.support.gateway_mesh import Mesh, organization_id
+from tests.support.gateway_auth import organization_id
+from tests.support.gateway_mesh import Mesh
 
 
 def _running(organization: str, mesh: Mesh) -> job_pb2.Job:

@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from pagemesh.results.v1 import job_pb2
-from tests.support.gateway_mesh import Mesh, organization_id
+from tests.support.gateway_auth import organization_id
+from tests.support.gateway_mesh import Mesh
 
 UPLOAD = "/api/v1/documents/upload"
 PDF = b"%PDF-1.7 a document"

@@ -21,7 +21,8 @@ from pagemesh.auth.v1 import auth_pb2
 from pagemesh.auth.v1.events_pb2 import IDENTITY_EVENT_KIND_SESSION_ENDED, IdentityEvent
 from pagemesh.results.v1 import job_pb2
 from services.gateway.live import hub as hubs
-from tests.support.gateway_mesh import FOREVER, Mesh, running_mesh
+from tests.support.gateway_auth import FOREVER
+from tests.support.gateway_mesh import Mesh, running_mesh
 from tests.support.live import BOTH, Json, Person, Served, ask, closed_with, following, heard, later, served
 
 COMPLETED, CANCELLED = job_pb2.JOB_STATE_COMPLETED, job_pb2.JOB_STATE_CANCELLED
