@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 
+import orjson
 import psycopg
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
@@ -25,6 +26,8 @@ def connect(url: str, schema: str, pool_size: int = 10) -> AsyncEngine:
         max_overflow=pool_size,
         pool_timeout=10,
         pool_pre_ping=False,
+        # PostgreSQL writes 1e220 out in digits, which would come back as an integer that no JSON writer takes.
+        json_deserializer=orjson.loads,
         hide_parameters=True,  # errors are logged; passwords and pages must not be
         connect_args={"options": options, "connect_timeout": 5, "prepare_threshold": 3},
     )

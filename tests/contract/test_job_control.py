@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.protobuf.struct_pb2 import Struct
 from pydantic import SecretStr
 
 from mesh import pages
@@ -15,6 +16,7 @@ from mesh.bus import Bus
 from mesh.errors import IllegalState, InvalidArgument, NotFound
 from pagemesh.ocr.v1.events_pb2 import PageRecognized
 from pagemesh.results.v1 import job_pb2, results_pb2
+from pagemesh.results.v1.analysis_pb2 import AnalysisConfig
 from pagemesh.results.v1.job_control_pb2 import CancelJobRequest, RetryJobRequest
 from pagemesh.results.v1.job_pb2 import Document, Job, JobConfig
 from pagemesh.results.v1.outcome_pb2 import PageOutcome
@@ -346,3 +348,13 @@ async def test_estimates_follow_what_is_measured(results: Controlled, ada: Calle
         await ada.call(results.documents.DeleteDocument, results_pb2.DeleteDocumentRequest(document_id=document_id))
     for one in (*held, *waiting):
         one.finished.set()
+
+
+async def test_numbers_beyond_integers_are_kept(results: Controlled, ada: Caller) -> None:
+    """PostgreSQL writes them out in digits; a job that names one can be cancelled all the same."""
+    options = Struct()
+    options.update({"output_schema": {"type": "object", "properties": {"revenue": {"maximum": 4.5e220}}}})
+    config = JobConfig(analysis=AnalysisConfig(analysis_type="custom", prompt="?", options=options))
+    _, job = await results.submit(ada, config=config)
+    cancelled = (await ada.call(results.jobs.CancelJob, CancelJobRequest(job_id=job.id))).job
+    assert (job_pb2.JOB_STATE_CANCELLED, options) == (cancelled.state, cancelled.config.analysis.options)
