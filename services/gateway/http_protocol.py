@@ -30,6 +30,10 @@ class Signal(asyncio.Event):
         self._waiters = []  # type: ignore[assignment]
 
 
+def _has_left(left: Left) -> None:
+    left()
+
+
 class Few(list[Any]):
     """A deque of few, as far as requests that wait on a connection need one."""
 
@@ -54,7 +58,9 @@ class HttpProtocol(HttpToolsProtocol):
         left, self._left = self._left, None
         super().connection_lost(exc)
         if self.scope is not None:
-            cast("dict[str, object]", self.scope).pop(ON_LEFT, None)  # it leads back here
+            scope = cast("dict[str, object]", self.scope)
+            if ON_LEFT in scope:  # it leads back here; but who means to hold the request has to be told
+                scope[ON_LEFT] = _has_left
         if left is not None:
             left()
 

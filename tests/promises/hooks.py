@@ -43,6 +43,8 @@ def _better(case: Case[Any]) -> None:
     is_zero_log = str(headers.get("X-Zero-Log", "")).lower() in ("true", "1")
     if not is_zero_log:  # seconds belong to this wish
         headers.pop("X-Zero-Log-TTL", None)
+    if "Range" in headers:  # of a document as long as it is
+        headers["Range"] = "bytes=0-9"
     days = ("start_date", "end_date")
     if case.query and all(isinstance(case.query.get(day), str) for day in days):
         case.query |= dict(zip(days, sorted(case.query[day] for day in days), strict=True))

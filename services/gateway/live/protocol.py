@@ -77,6 +77,15 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         super().keepalive_timeout()
         self.transport.abort()
 
+    def eof_received(self) -> None:
+        """The client says no more; what it has not read a moment later it never reads."""
+        self._cut_off_soon()
+
+    def handle_close(self, event: Frame) -> None:
+        """The client takes its leave, likewise."""
+        super().handle_close(event)
+        self._cut_off_soon()
+
     def shutdown(self) -> None:
         """Ends it since the process stops."""
         super().shutdown()

@@ -3,7 +3,7 @@
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
-from pydantic.config import JsonDict
+from pydantic.config import JsonDict, JsonValue
 
 from mesh.addresses import LONGEST_URL
 from services.gateway.listing import PageQuery
@@ -27,10 +27,13 @@ S3Uri = Annotated[str, StringConstraints(pattern=r"^s3://[a-z0-9][a-z0-9.-]{1,61
 Uuid = Annotated[str, StringConstraints(pattern=r"^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
 
 
+_SOME_SOURCE: list[JsonValue] = [there(name) for name in ("url", "s3", "document_id", "text")]
+
+
 class RunSource(Body):
     """What a run begins with; exactly one."""
 
-    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+    model_config = ConfigDict(json_schema_extra={"anyOf": _SOME_SOURCE, "maxProperties": 1})
 
     url: Url | None = Field(default=None, description="An http or https URL of a PDF, PNG, JPEG or TIFF.")
     s3: S3Uri | None = Field(default=None, description="`s3://bucket/key`, where this installation allows it.")

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 
 from cli.ports import LOOPBACK
+from mesh.identity import Identity
+from services.gateway.credentials import Credentials
 from services.gateway.held import Holding
 from tests.support.gateway_mesh import Mesh
 from tests.support.live import Person, Served, served
@@ -43,6 +45,27 @@ async def test_leaving(mesh: Mesh, server: Served, request_of: Callable[..., byt
     ends.close()
     await _until(mesh.gateway.holding, 1)
     breaks_off.transport.abort()
+    await _until(mesh.gateway.holding, 0)
+
+
+async def test_leaving_before(
+    mesh: Mesh, server: Served, request_of: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who leaves while the credential is being verified is not held afterwards."""
+    verify, asked, goes_on = Credentials.verify, asyncio.Event(), asyncio.Event()
+
+    async def slowly(credentials: Credentials, credential: str) -> Identity:
+        asked.set()
+        await goes_on.wait()
+        return await verify(credentials, credential)
+
+    monkeypatch.setattr(Credentials, "verify", slowly)
+    _, writer = await _sent(server, request_of())
+    await asked.wait()
+    writer.transport.abort()
+    await asyncio.sleep(0.1)
+    goes_on.set()
+    await asyncio.sleep(0.3)
     await _until(mesh.gateway.holding, 0)
 
 
