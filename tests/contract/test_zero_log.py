@@ -16,6 +16,8 @@ from pagemesh.results.v1.job_pb2 import JobConfig
 from pagemesh.results.v1.page_pb2 import Page
 from pagemesh.results.v1.zero_log_pb2 import ZeroLog
 from pagemesh.work.v1.work_pb2 import Fact
+from services.results.ephemeral.memory import Memory
+from services.results.ephemeral.state import State
 from tests.contract.zero_logging import SECRET, SUMMARY, Mesh, found, inspected, mesh, outcome, owned, submission
 from tests.support.broker import eventually
 from tests.support.services import ARRIVAL_SECRET, Caller
@@ -63,6 +65,24 @@ async def test_the_same_pipeline_in_memory(mesh: Mesh, ada: Caller) -> None:
     await _drained(mesh)
     used = tuple(now - then for now, then in zip(mesh.used(ada.organization_id), before, strict=True))
     assert (1, 2, 17) == used
+
+
+async def test_an_analysis_finds_all_that_was_read(mesh: Mesh, ada: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is handed out when that is written, however long that takes."""
+    save = Memory.save
+
+    async def late(memory: Memory, state: State, revision: int) -> int | None:
+        await asyncio.sleep(0.2)
+        return await save(memory, state, revision)
+
+    document, job = await mesh.submit(ada, config=JobConfig(analysis=SUMMARY))
+    held = await mesh.hands.next(document.id, "inspect")
+    monkeypatch.setattr(Memory, "save", late)
+    await held.finish(inspected([False], await outcome(mesh, held, 1)))
+    analyze = await mesh.hands.next(document.id, "analyze")
+    assert [f"The text {SECRET}."] == await mesh.texts(ada, document.id)
+    await analyze.finish(found())
+    assert job_pb2.JOB_STATE_COMPLETED == (await mesh.ended(ada, job.id)).state
 
 
 async def test_the_record_has_times_and_counts_alone(mesh: Mesh, ada: Caller) -> None:

@@ -78,9 +78,10 @@ class EphemeralControl:
         for _ in range(_TRIES):
             state, revision = await self._load(row)
             job = _job(state, job_id)
-            if is_repeat and job.state != "failed" and job.attempts > 1:
+            if job.state != "failed" and job.attempts > 1:  # its try may have been begun, and not handed out
                 await self._recording.hand_out(state, state.outstanding(), context.outgoing_headers())
-                return state, job
+                if is_repeat:
+                    return state, job
             check_retriable(job, state.document)
             if job.reads and not pipeline.was_read(job):
                 await self._memory.reopen(state, [number for number, _ in state.failures])
@@ -100,6 +101,8 @@ class EphemeralControl:
             await self._recording.call(state, taking.calls, context.outgoing_headers())
             if not jobs or await self._memory.save(state, revision):
                 await self._memory.drop_work([job.id for job in jobs])
+                if not jobs:  # whoever ended them may have died before what follows was handed out
+                    await self._recording.hand_out(state, state.outstanding(), context.outgoing_headers())
                 await self._carry_out(state, taking)
                 await self._stopping.stop([key_of(job) for job in jobs])
                 return state

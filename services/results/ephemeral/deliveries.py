@@ -12,6 +12,7 @@ from uuid import UUID
 
 from mesh import context
 from mesh.bus import Bus
+from mesh.errors import Unavailable
 from mesh.tasks import expiry
 from mesh.worker import Later
 from pagemesh.work.v1.work_pb2 import Task
@@ -29,7 +30,9 @@ log = logging.getLogger(__name__)
 
 _LOOKS = 20
 _LOOK_SECONDS = 0.05
-_AGAIN_SECONDS = 5.0
+_AGAIN_SECONDS = 20.0
+"""So that an attempt without an end outlives the time in which the broker takes the next one for a repeat of it."""
+_PUBLISH_SECONDS = 3.0
 
 
 class EphemeralDeliveries:
@@ -85,7 +88,7 @@ class EphemeralDeliveries:
         return await self._sender.post(call.url, events.headers(str(call.id), body, secrets), body)
 
     async def _go_on(self, task: Task, call: DeliveryRecord, outcome: Outcome) -> None:
-        """Hands out the next attempt, if there is to be one; tries until the broker has it."""
+        """Hands out the next attempt, if there is to be one. Raises Later when the broker takes none."""
         expires_at = expiry(task)
         assert expires_at is not None
         assert call.created_at is not None
@@ -99,7 +102,11 @@ class EphemeralDeliveries:
         following.CopyFrom(task)
         following.attempt += 1
         following.deliver.due_at.FromDatetime(moment() + timedelta(seconds=pause))
-        await hand_out_call(self._bus, following, call.lane, expires_at, context.outgoing_headers(), None)
+        headers = context.outgoing_headers()
+        try:
+            await hand_out_call(self._bus, following, call.lane, expires_at, headers, _PUBLISH_SECONDS)
+        except Unavailable as error:
+            raise Later(pause) from error
 
 
 def _require_due(task: Task) -> None:

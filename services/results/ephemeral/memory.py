@@ -125,9 +125,11 @@ class Memory:
             await erase(self._bus, ephemeral_fact_subject("*", str(job_id)), FACTS_EPHEMERAL)
 
     async def reopen(self, state: State, numbers: Iterable[int]) -> None:
-        """Forgets pages that could not be read, so that they can be settled again."""
+        """Forgets pages that could not be read, so that they can be settled again; not one that was read meanwhile."""
         for number in numbers:
-            await erase(self._bus, _subject(state.document.organization_id, state.root_id, f"page.{number}"))
+            entry = await self._entries.get(_subject(state.document.organization_id, state.root_id, f"page.{number}"))
+            if entry is not None and convert.page_record(PageOutcome.FromString(entry.payload)).problem:
+                await self._entries.drop(entry.revision)
 
     async def _first(self, subject: str, payload: bytes, expires_at: datetime) -> bytes:
         """What is kept under the subject: the payload, unless something was there before."""

@@ -2,8 +2,8 @@
 
 The order makes every crash harmless: pages are kept, each once; tasks are handed out, under ids that follow from their
 job, try and pages, so that a second time changes nothing, and so are calls of those who are to be told of an end; then
-the state is written over the one that was read; then counts, which only grow. A fact is acknowledged after all of
-that, and one that comes again finds it done.
+the state is written over the one that was read; then analyses are handed out, which look into that; then counts,
+which only grow. A fact is acknowledged after all of that, and one that comes again finds it done, or does the rest.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from services.results.ephemeral.calls import call_task, hand_out_call
 from services.results.ephemeral.memory import Memory
 from services.results.ephemeral.messages import job_message
 from services.results.ephemeral.state import State
-from services.results.ephemeral.taking import Taking, Wanted
+from services.results.ephemeral.taking import Taking
 from services.results.recording import Received
 from services.results.records import JobRecord, NewTask
 from services.results.status import StatusFeed
@@ -65,14 +65,19 @@ class Recording:
             state, revision = found
             taking = Taking(self._memory, state)
             await taking.take([one.fact for one in received])
-            await self.hand_out(state, taking.wanted, received[0].headers)
+            await self.hand_out(state, [one for one in taking.wanted if not _reads_all(one)], received[0].headers)
             await self.call(state, taking.calls, received[0].headers)
             if not taking.changed or await self._memory.save(state, revision):
+                if not all(one.fact.HasField("analyzed") for one in received):
+                    await self.hand_out(state, filter(_reads_all, state.outstanding()), received[0].headers)
                 return await self.tell(state, [job for row in rows if (job := state.job(row.id))], taking.changed)
         raise Unavailable("Too many change the same work at once.")
 
-    async def hand_out(self, state: State, wanted: Wanted, headers: Mapping[str, str]) -> None:
+    async def hand_out(
+        self, state: State, tasks: Iterable[tuple[JobRecord, NewTask]], headers: Mapping[str, str]
+    ) -> None:
         """Publishes tasks; one that was published before is not published twice. Raises Unavailable."""
+        wanted = list(tasks)
         for start in range(0, len(wanted), _AT_ONCE):
             some = wanted[start : start + _AT_ONCE]
             await asyncio.gather(*(self._publish(state, job, task, dict(headers)) for job, task in some))
@@ -101,3 +106,8 @@ class Recording:
             headers,
             seconds_until(state.expires_at),
         )
+
+
+def _reads_all(wanted: tuple[JobRecord, NewTask]) -> bool:
+    """Whether it looks at all that was read, and so has to be done after that was written."""
+    return wanted[1].kind == "analyze"

@@ -84,11 +84,11 @@ class Taking:
             self._fetched(job, fact.fetched)
         elif fact.HasField("inspected"):
             self._inspected(job, fact.inspected)
-            await self._settle(job, fact.inspected.outcomes)
+            await self._settle(job, fact, fact.inspected.outcomes)
         elif fact.HasField("extracted"):
-            await self._settle(job, fact.extracted.outcomes)
+            await self._settle(job, fact, fact.extracted.outcomes)
         elif fact.HasField("recognized"):
-            await self._settle(job, [fact.recognized.outcome])
+            await self._settle(job, fact, [fact.recognized.outcome])
         elif fact.HasField("analyzed"):
             await self._analyzed(job, fact)
         elif fact.HasField("failed"):
@@ -111,8 +111,10 @@ class Taking:
         read = frozenset([*(outcome.number for outcome in fact.outcomes), *self._state.settled])
         self._want(job, pipeline.inspected(job, pages, read))
 
-    async def _settle(self, job: JobRecord, outcomes: Sequence[PageOutcome]) -> None:
-        first = {one.number: one for one in reversed(outcomes) if one.number not in self._state.settled}
+    async def _settle(self, job: JobRecord, fact: Fact, outcomes: Sequence[PageOutcome]) -> None:
+        is_late = fact.attempt < work.attempt_of(job)  # an earlier try may still tell what it read, not what it did not
+        good = [one for one in outcomes if not (is_late and one.HasField("failure"))]
+        first = {one.number: one for one in reversed(good) if one.number not in self._state.settled}
         pages = await self._memory.settle(self._state, first.values())
         self._state.settled |= {page.number: page.problem for page in pages}
         for language in (page.language for page in pages if page.problem is None and page.language):
