@@ -129,7 +129,7 @@ class Worker:
         context.request_id.set(context.accept_request_id(headers.get(context.REQUEST_ID_KEY)))
         context.traceparent.set(context.accept_traceparent(headers.get(context.TRACEPARENT_KEY)))
         deliveries = message.metadata.num_delivered
-        started, outcome, pause = time.perf_counter(), "done", 0.0
+        started, outcome, pause = time.perf_counter(), "done", None
         try:
             with telemetry.span(f"work.{self._spec.kind}", SpanKind.CONSUMER):
                 if deliveries > MAX_DELIVERIES:
@@ -137,7 +137,7 @@ class Worker:
                     await self._bury(message, deliveries)
                 else:
                     outcome, pause = await self._patiently(message)
-            await (self._hand_back(message, pause) if pause else message.ack())
+            await (message.ack() if pause is None else self._hand_back(message, pause))
         except NatsError:
             outcome = "unacknowledged"  # the broker is away; it delivers again and the repeat changes nothing
         except Exception:
@@ -147,14 +147,14 @@ class Worker:
         finally:
             telemetry.TASK_SECONDS.labels(self._spec.kind, outcome).observe(time.perf_counter() - started)
 
-    async def _patiently(self, message: Msg) -> tuple[str, float]:
-        """What came of it, and for how many seconds it is handed back; 0: it is over."""
+    async def _patiently(self, message: Msg) -> tuple[str, float | None]:
+        """What came of it, and for how many seconds it is handed back; None: it is over."""
         pause = 0.2
         while True:
             try:
                 await self._spec.handle(message.data)
             except Dropped:
-                return "dropped", 0.0
+                return "dropped", None
             except Later as later:
                 return "later", later.seconds
             except Unavailable as error:
@@ -162,7 +162,7 @@ class Worker:
                 await asyncio.sleep(pause)
                 pause = min(10.0, pause * 2)
             else:
-                return "done", 0.0
+                return "done", None
 
     async def _bury(self, message: Msg, deliveries: int) -> None:
         telemetry.DEAD_LETTERS.labels(self._spec.kind).inc()

@@ -19,6 +19,8 @@ from services.results.webhooks import ends
 from services.results.webhooks.outbox import KIND
 from services.results.webhooks.records import DeliveryRecord
 
+_PUBLISH_SECONDS = 3.0
+
 
 def note_calls(state: State) -> list[DeliveryRecord]:
     """Takes up in the state what is to be told of ends that it has; those that are new to it."""
@@ -40,15 +42,13 @@ def call_task(state: State, call: DeliveryRecord) -> Task:
     return task
 
 
-async def hand_out_call(
-    bus: Bus, task: Task, lane: str, expires_at: datetime, headers: Mapping[str, str], within: float | None
-) -> None:
-    """Publishes an attempt; one that was published before is not published twice. Raises Unavailable in that time."""
+async def hand_out_call(bus: Bus, task: Task, lane: str, expires_at: datetime, headers: Mapping[str, str]) -> None:
+    """Publishes an attempt; one that was published before is not published twice. Raises Unavailable."""
     await bus.publish(
         ephemeral_work_subject(KIND, lane, task.deliver.root_id),
         task.SerializeToString(),
         f"{task.id}.{task.attempt}",
-        within,
+        _PUBLISH_SECONDS,
         dict(headers),
         seconds_until(expires_at),
     )

@@ -1,7 +1,8 @@
 """Attempts at telling of zero-log work: all that is needed for one is in memory, and ends with the work.
 
 A message is one attempt. When that fails, the next one is published before the message is acknowledged, and handed
-back to the broker until it is due. So whatever dies, the broker has the attempt.
+back to the broker until it is due. So whatever dies, the broker has the attempt. Where the broker takes no more, the
+message itself is handed back for the next attempt.
 """
 
 import asyncio
@@ -32,7 +33,6 @@ _LOOKS = 20
 _LOOK_SECONDS = 0.05
 _AGAIN_SECONDS = 20.0
 """So that an attempt without an end outlives the time in which the broker takes the next one for a repeat of it."""
-_PUBLISH_SECONDS = 3.0
 
 
 class EphemeralDeliveries:
@@ -104,7 +104,7 @@ class EphemeralDeliveries:
         following.deliver.due_at.FromDatetime(moment() + timedelta(seconds=pause))
         headers = context.outgoing_headers()
         try:
-            await hand_out_call(self._bus, following, call.lane, expires_at, headers, _PUBLISH_SECONDS)
+            await hand_out_call(self._bus, following, call.lane, expires_at, headers)
         except Unavailable as error:
             raise Later(pause) from error
 

@@ -86,7 +86,7 @@ class Recording:
         """Has somebody told of ends that are about to be written. Raises Unavailable."""
         for call in calls:
             task = call_task(state, call)
-            await hand_out_call(self._bus, task, call.lane, state.expires_at, headers, _PUBLISH_SECONDS)
+            await hand_out_call(self._bus, task, call.lane, state.expires_at, headers)
 
     async def tell(self, state: State, counted: Iterable[JobRecord], changed: Iterable[JobRecord]) -> None:
         """Counts what jobs have used so far, and tells those that have changed."""
